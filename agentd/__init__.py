@@ -1,0 +1,1 @@
+"""The agent daemon: obeys, refuses, acts. Knows the protocol only."""
