@@ -1,0 +1,66 @@
+# Two commands for everybody: `make demo` and `make test`. Everything else serves them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ONCE   ?= 0
+TESTS  ?= tests
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format hub bench fuzz soak faults lock docs clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+# One environment for people who run Writ, and the same with the test tools for those who build it.
+$(VENV)/.hub: requirements/hub.txt pyproject.toml
+	@echo "setting up $(VENV) (hub) ..." >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/hub.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@echo "setting up $(VENV) (development) ..." >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $(VENV)/.hub $@
+
+demo: $(VENV)/.hub ## the main job on real input, start to finish (ONCE=1: exit when done)
+	@ONCE=$(ONCE) $(BIN)/python -m examples.demo
+
+hub: $(VENV)/.hub ## a hub on http://127.0.0.1:8080
+	@$(BIN)/writ hub run
+
+test: $(VENV)/.dev ## every test, against real servers
+	@$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile -q
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@sh .ci/hygiene
+
+format: $(VENV)/.dev ## put the code into its one form
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+fuzz: $(VENV)/.dev ## three minutes of hostile frames
+	@$(BIN)/python -m tests.protocol.fuzz_envelope --seconds 180
+
+faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
+	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800
+
+bench: $(VENV)/.dev ## the published numbers
+	@$(BIN)/python -m tests.benchmarks
+
+lock: $(VENV)/.dev ## resolve requirements/*.txt anew (hashes, no addresses)
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra s3 pyproject.toml requirements/build.in -o requirements/hub.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra postgres --extra s3 --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
