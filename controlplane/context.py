@@ -1,0 +1,78 @@
+"""What every service of the hub is handed: one frozen bundle of the parts of this process.
+
+The live side (`controlplane.hub`) and the event bus are named here by what services ask of them,
+so that services and the live side never import each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from controlplane.identity import HubIdentity
+from controlplane.settings import HubSettings
+
+if TYPE_CHECKING:
+    from controlplane.events import EventBus
+    from controlplane.secrets import SecretBox
+    from controlplane.telemetry import Metrics
+    from storage.database import Database
+    from storage.files.base import FileStore
+
+
+class Registry(Protocol):
+    """The agents that are connected to this hub process right now."""
+
+    def get(self, did: str) -> Any | None:
+        """Return the live connection of an agent, or None."""
+        ...
+
+    def online(self) -> Iterable[str]:
+        """Return the DIDs that are online here."""
+        ...
+
+    def close_agent(self, did: str, *, code: int, reason: str) -> None:
+        """Have the connection of `did` closed soon, registered or pending; nothing when none."""
+        ...
+
+    def registration_decided(self, did: str) -> None:
+        """Have a pending connection of `did` look its registration up again; nothing when none."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Moves rows of the outbox to live connections."""
+
+    def wake(self, did: str) -> None:
+        """Look at the outbox of `did` soon; cheap, never blocks, safe when it is offline."""
+        ...
+
+
+class OutboxKind:
+    """What an outbox row's `wire` is, and so how the dispatcher sends it.
+
+    `INTENT` and `DOCUMENT` go out as they are. `DELEGATION` is a delegation document that travels
+    inside a `delegation_update` as `added`; `REMOVED_DELEGATION` has its id as `ref_id` and no
+    wire. A row's `ref_id` is the document's id: it is deleted when the agent acks that document.
+    """
+
+    INTENT = "intent"
+    DOCUMENT = "document"
+    DELEGATION = "delegation"
+    REMOVED_DELEGATION = "removed_delegation"
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The parts of one hub process."""
+
+    settings: HubSettings
+    identity: HubIdentity
+    database: Database
+    files: FileStore
+    registry: Registry
+    dispatcher: Dispatcher
+    events: EventBus
+    metrics: Metrics
+    secrets: SecretBox

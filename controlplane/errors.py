@@ -1,0 +1,91 @@
+"""What the hub refuses, by name. `controlplane/api/errors.py` maps each code to an HTTP status.
+
+The messages here may reach the caller of the REST API, so they never carry secrets, nor facts
+about things the caller may not see.
+"""
+
+from __future__ import annotations
+
+from protocol.errors import Error
+
+
+class HubError(Error):
+    """Base of what the control plane itself refuses."""
+
+    code = "hub_error"
+
+
+class SettingsError(HubError):
+    """A setting that cannot be read, is unknown, or out of its range."""
+
+    code = "bad_settings"
+
+
+class NotInitialisedError(HubError):
+    """The data folder holds no finished hub; `writ hub init` makes one."""
+
+    code = "not_initialised"
+
+
+class HalfInitialisedError(HubError):
+    """Keys and database do not belong together; nothing is changed until a person has looked."""
+
+    code = "half_initialised"
+
+
+class UnauthenticatedError(HubError):
+    """No credential, or none that is valid."""
+
+    code = "unauthenticated"
+
+
+class AccessDeniedError(HubError):
+    """The caller is known and may see the thing, but not do this to it."""
+
+    code = "forbidden"
+
+
+class HiddenError(HubError):
+    """No such thing, or nothing the caller may know of: the same answer for both."""
+
+    code = "not_found"
+
+
+class BadRequestError(HubError):
+    """The request as a whole cannot be read: not JSON, or a cursor nobody handed out."""
+
+    code = "bad_request"
+
+
+class InvalidFieldError(HubError):
+    """One field of the request is wrong; `pointer` is its JSON pointer in the body."""
+
+    code = "invalid_field"
+
+    def __init__(self, message: str, *, pointer: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class StateConflictError(HubError):
+    """The state of the thing does not allow this, or no longer."""
+
+    code = "conflict"
+
+
+class PreconditionError(HubError):
+    """`If-Match` names another version than the present one."""
+
+    code = "precondition_failed"
+
+
+class PersonNotCoveredError(HubError):
+    """No grant of the person on whose behalf this is ordered covers it."""
+
+    code = "person_not_granted"
+
+
+class SecretError(HubError):
+    """An encrypted value that this hub's secrets key does not open."""
+
+    code = "secret_unreadable"

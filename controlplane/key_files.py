@@ -1,0 +1,105 @@
+"""Private keys on disk: PKCS#8 PEM, mode 0600, in a folder of mode 0700.
+
+Owns opening, checking and writing the files. The format and the rule about modes are
+`protocol.key_files`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from protocol.errors import KeyFileError
+from protocol.key_files import check_key_file_mode, encode_private_key_pem, parse_private_key_pem
+from protocol.keys import SigningKey
+
+_MAX_KEY_FILE_BYTES = 16 * 1024
+
+
+def load_private_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
+    """Return the key in `path`.
+
+    Raises:
+        KeyFileError: missing, unreadable, readable by others, or not an Ed25519 key.
+    """
+    return parse_private_key_pem(_load_guarded(path), passphrase)
+
+
+def save_private_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> None:
+    """Write `key` to a new file; afterwards it is on disk for good, or nothing is there.
+
+    Raises:
+        KeyFileError: the file exists already, or the folder cannot be made private.
+    """
+    save_private_bytes(path, encode_private_key_pem(key, passphrase))
+
+
+def load_secret_bytes(path: Path, length: int) -> bytes:
+    """Return the `length` raw bytes kept in `path` under the same guard as a private key."""
+    data = _load_guarded(path)
+    if len(data) != length:
+        raise KeyFileError(f"{path.name} does not hold {length} bytes")
+    return data
+
+
+def save_private_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to a new file of mode 0600, in a folder made 0700 when it is new."""
+    make_private_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError as exc:
+        raise KeyFileError(f"{path.name} exists already") from exc
+    except OSError as exc:
+        raise KeyFileError(f"{path.name} cannot be written: {exc.strerror}") from exc
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as exc:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise KeyFileError(f"{path.name} cannot be written: {exc.strerror}") from exc
+    sync_folder(path.parent)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make `folder` with mode 0700 when it does not exist; an existing one is left as it is."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise KeyFileError(f"{folder} cannot be made: {exc.strerror}") from exc
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` as durable as the files behind them."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _load_guarded(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as exc:
+        raise KeyFileError(f"{path.name} cannot be opened: {exc.strerror}") from exc
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise KeyFileError(f"{path.name} is not a file")
+        folder = path.resolve().parent.stat()
+        check_key_file_mode(
+            file_mode=status.st_mode,
+            file_uid=status.st_uid,
+            folder_mode=folder.st_mode,
+            folder_uid=folder.st_uid,
+            own_uid=os.getuid(),
+        )
+        data = file.read(_MAX_KEY_FILE_BYTES + 1)
+    if len(data) > _MAX_KEY_FILE_BYTES:
+        raise KeyFileError(f"{path.name} is too large for a key")
+    return data
