@@ -1,0 +1,100 @@
+"""What the hub says about itself: JSON logs on stderr, and Prometheus numbers.
+
+Labels are bounded: states and codes of the protocol, never ids, names or addresses. Log lines
+carry ids and codes, never secrets, params or outputs.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECRET_WORDS: Final = ("secret", "password", "passphrase", "token", "api_key", "authorization")
+_HIDDEN: Final = "(hidden)"
+
+
+def configure_logging(level: str = "info") -> None:
+    """Have every log line of this process go to stderr as one JSON object."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        hide_secrets,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+
+
+def hide_secrets(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace the value of every key that sounds like a secret; the last net, not the first."""
+    for key in event:
+        if any(word in key.lower() for word in _SECRET_WORDS):
+            event[key] = _HIDDEN
+    return event
+
+
+class Metrics:
+    """The numbers of one hub, in a registry of their own so that tests can run several hubs."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        made = self.registry
+        self.intents = Counter(
+            "writ_intents", "Intents that entered a state", ["state"], registry=made
+        )
+        self.submissions = Counter(
+            "writ_submissions", "Accepted submissions, one per request", registry=made
+        )
+        self.connections = Gauge(
+            "writ_connections", "Open agent sockets", ["state"], registry=made
+        )
+        self.outbox_depth = Gauge(
+            "writ_outbox_rows", "Rows waiting for agents, as last seen", registry=made
+        )
+        self.send_queue_depth = Gauge(
+            "writ_send_queue_frames", "Frames queued on open sockets", registry=made
+        )
+        self.commit_seconds = Histogram(
+            "writ_commit_seconds",
+            "From handing a unit to the writer until it is on disk",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
+            registry=made,
+        )
+        self.refused_frames = Counter(
+            "writ_refused_frames", "Frames answered by an error or a close", ["code"], registry=made
+        )
+        self.frames = Counter("writ_frames", "Frames by direction", ["direction"], registry=made)
+        self.requests = Counter(
+            "writ_requests", "REST requests by status class", ["status"], registry=made
+        )
+        self.events_dropped = Counter(
+            "writ_events_dropped", "Events a slow subscriber did not get", registry=made
+        )
+
+    def render(self) -> bytes:
+        """Return the Prometheus text of every number."""
+        return generate_latest(self.registry)
