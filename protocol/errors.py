@@ -4,7 +4,7 @@ The codes are a contract (SPEC.md lists them; `tests/architecture` compares the 
 classes). Messages are for people and may change. Facts are carried as attributes, never secrets
 or payloads. The other rooms derive their own bases from `Error`; an edge catches `Error` once.
 
-    Error
+    Error, the root
     |- ProtocolError
     |  |- DecodeError             the bytes are not an envelope
     |  |- VerificationError       an envelope, but not to be acted on        (section 3)

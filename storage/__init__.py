@@ -1,1 +1,1 @@
-"""The memory of the hub: rows and files. Knows protocol values; never HTTP, sockets or permissions."""
+"""The memory of the hub: rows and files. Knows protocol values, never HTTP or permissions."""
