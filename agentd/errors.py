@@ -11,6 +11,22 @@ class AgentError(Error):
     code = "agent_error"
 
 
+class ExecutorError(AgentError):
+    """An action was allowed and tried, and did not work: the order ends as `failed`.
+
+    Args:
+        code: stable, `snake_case`; goes into the result's `error.code`.
+        message: for a person; names paths relative to the workspace only, and no secrets.
+    """
+
+    code = "executor_failed"
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(message or code)
+        # One class carries many codes: plug-ins bring their own, which no class here can list.
+        self.code = code  # type: ignore[misc]
+
+
 class SettingsError(AgentError):
     """A setting that cannot be used; the message names it and where it came from."""
 

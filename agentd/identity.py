@@ -118,8 +118,8 @@ def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
 
 def save_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> None:
     """Write `key` to `path` (0600) whole or not at all; it is on the disk when this returns."""
-    salt_and_nonce = {} if passphrase is None else {"salt": os.urandom(16), "iv": os.urandom(16)}
-    _write_whole(path, encode_private_key_pem(key, passphrase, **salt_and_nonce))
+    salt = None if passphrase is None else os.urandom(32)
+    _write_whole(path, encode_private_key_pem(key, passphrase, salt=salt))
 
 
 def promote_next_key(data_dir: Path) -> None:
