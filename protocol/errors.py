@@ -407,12 +407,6 @@ class KeyFileError(ProtocolError):
     code = "key_file"
 
 
-class JoinTokenError(ProtocolError):
-    """Text that is no join token."""
-
-    code = "bad_join_token"
-
-
 class WeakKeyError(ProtocolError):
     """A public key that is no valid point, or of small order."""
 
