@@ -102,3 +102,5 @@ def _approval(row: tuple[str, str, str, str, str, int, str]) -> ApprovalRecord:
     return ApprovalRecord(
         row[0], row[1], row[2], json.loads(row[3]), json.loads(row[4]), row[5], row[6]
     )
+
+

@@ -153,7 +153,9 @@ def count_orders(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _order(row: tuple[str, str, bytes, str, int, int, int | None, int]) -> OrderRecord:
-    return OrderRecord(row[0], row[1], bytes(row[2]), row[3], row[4], row[5], row[6], bool(row[7]))
+    return OrderRecord(
+        row[0], row[1], bytes(row[2]), row[3], row[4], row[5], row[6], bool(row[7])
+    )
 
 
 def _result(row: tuple[str, str, bytes, int, int]) -> ResultRecord:

@@ -1,1 +1,0 @@
-"""The REST skin: parse, call a service, render. No rule of the product lives here."""

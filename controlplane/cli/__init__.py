@@ -1,1 +1,0 @@
-"""The `writ` command: parses arguments, calls the REST API, prints. Holds no rights of its own."""

@@ -1,1 +1,0 @@
-"""Orders: taken in, followed through their states, ended exactly once."""

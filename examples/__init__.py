@@ -1,1 +1,0 @@
-"""Every example of the documentation, as files that run."""

@@ -1,1 +1,0 @@
-"""`make demo`: the main job of Writ on real input, told step by step, every figure counted."""
