@@ -1,0 +1,67 @@
+"""Frozen records: what goes into the database and what comes out; rows never leave this room.
+
+All times are aware datetimes in UTC, whole milliseconds. Documents are `bytes`, exactly as signed.
+"""
+
+from storage.records.audit import AuditLeaf, Checkpoint
+from storage.records.delivery import (
+    Begin,
+    FileRecord,
+    IdempotencyOutcome,
+    InProgress,
+    Mismatch,
+    OutboxRecord,
+    Replay,
+)
+from storage.records.fleet import AgentRecord, JoinTokenRecord, RegistrationRecord
+from storage.records.intents import (
+    DocumentAckRecord,
+    DocumentRecord,
+    IntentRecord,
+    ProgressRecord,
+)
+from storage.records.people import (
+    ApiKeyRecord,
+    MemberRecord,
+    RealmRecord,
+    SettingRecord,
+    UserRecord,
+)
+from storage.records.permits import (
+    AgentPolicyRecord,
+    ApprovalDecisionRecord,
+    ApprovalRecord,
+    DelegationRecord,
+    PolicyRecord,
+    RevocationsRecord,
+)
+
+__all__ = [
+    "AgentPolicyRecord",
+    "AgentRecord",
+    "ApiKeyRecord",
+    "ApprovalDecisionRecord",
+    "ApprovalRecord",
+    "AuditLeaf",
+    "Begin",
+    "Checkpoint",
+    "DelegationRecord",
+    "DocumentAckRecord",
+    "DocumentRecord",
+    "FileRecord",
+    "IdempotencyOutcome",
+    "InProgress",
+    "IntentRecord",
+    "JoinTokenRecord",
+    "MemberRecord",
+    "Mismatch",
+    "OutboxRecord",
+    "PolicyRecord",
+    "ProgressRecord",
+    "RealmRecord",
+    "RegistrationRecord",
+    "Replay",
+    "RevocationsRecord",
+    "SettingRecord",
+    "UserRecord",
+]

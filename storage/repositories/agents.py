@@ -1,0 +1,198 @@
+"""Enrolled agents, and the ways to find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
+
+from storage.mapping import Mapping
+from storage.pages import DEFAULT_PAGE_LIMIT, Page
+from storage.records import AgentRecord
+from storage.repositories.base import Repository
+from storage.tables.columns import JSON, TIME
+from storage.tables.fleet import agent_tags, agents
+from storage.transaction import Prepared
+
+_MAPPING: Mapping[AgentRecord] = Mapping(agents, AgentRecord)
+_GET = Prepared(select(*_MAPPING.columns).where(agents.c.did == bindparam("did")))
+_TOUCH = Prepared(
+    update(agents)
+    .where(agents.c.did == bindparam("key"))
+    .values(last_seen_at=bindparam("at"), heartbeat=bindparam("beat"))
+)
+_TAGGED = {"realms", "capabilities", "labels"}
+
+
+class Agents(Repository[AgentRecord]):
+    """Agents by DID; names are unique."""
+
+    mapping = _MAPPING
+    noun = "agent"
+
+    def add(self, record: AgentRecord) -> None:
+        """Enrol an agent; a taken DID or name is a `ConflictError` of the unit."""
+        self._insert(record)
+        self._tag(record)
+
+    def get(self, did: str) -> AgentRecord | None:
+        """Return the agent, or None."""
+        row = self._tx.row(_GET, did=did)
+        return None if row is None else _MAPPING.record(row)
+
+    def get_by_name(self, name: str) -> AgentRecord | None:
+        """Return the agent of that name, or None."""
+        return self._one(agents.c.name == name)
+
+    def list(
+        self,
+        *,
+        realm: str | None = None,
+        realms: Iterable[str] | None = None,
+        capability: str | None = None,
+        status: str | None = None,
+        label: str | None = None,
+        q: str | None = None,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[AgentRecord]:
+        """Return a page by name.
+
+        Args:
+            realm: in this realm.
+            realms: in any of these realms (what the caller may see); None for all.
+            capability: declares it.
+            status: as `AgentRecord.status`, or active.
+            label: `key=value`, or `key` with any value.
+            q: part of the name or DID.
+            limit: 1..200.
+            cursor: of the page before.
+        """
+        where: list[ColumnElement[bool]] = []
+        if realm is not None:
+            where.append(_tagged("realm", [realm]))
+        if realms is not None:
+            where.append(_tagged("realm", list(realms)))
+        if capability is not None:
+            where.append(_tagged("capability", [capability]))
+        if label is not None:
+            key, equals, value = label.partition("=")
+            where.append(_tagged("label", [key], value if equals else None))
+        if status in {"online", "offline"}:
+            where += [agents.c.state == "active", agents.c.online == (status == "online")]
+        elif status is not None:
+            where.append(agents.c.state == status)
+        if q:
+            part = q.lower()
+            where.append(
+                or_(
+                    agents.c.name.contains(part, autoescape=True),
+                    agents.c.did.contains(q, autoescape=True),
+                )
+            )
+        return self._page(where, key=agents.c.name, newest_first=False, limit=limit, cursor=cursor)
+
+    def matching(
+        self,
+        *,
+        capability: str | None = None,
+        labels: Fields[str, str] | None = None,
+        realm: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[AgentRecord]:
+        """Return every agent in work (state active) that a selector means, by name."""
+        where: list[ColumnElement[bool]] = [agents.c.state == "active"]
+        if capability is not None:
+            where.append(_tagged("capability", [capability]))
+        if realm is not None:
+            where.append(_tagged("realm", [realm]))
+        for key, value in (labels or {}).items():
+            where.append(_tagged("label", [key], value))
+        return self._all(*where, order=agents.c.name, limit=limit)
+
+    def names_like(self, prefix: str) -> set[str]:
+        """Return the taken names that begin with `prefix`."""
+        statement = select(agents.c.name).where(agents.c.name.startswith(prefix, autoescape=True))
+        return set(self._tx.core(statement).scalars())
+
+    def update(self, did: str, *, revision: int | None = None, **changes: Any) -> AgentRecord:
+        """Change fields; with `revision`, only when nobody else has since.
+
+        Raises:
+            NotFoundError: no such agent.
+            ConflictError: another revision, or a taken name.
+        """
+        record = self._revise(agents.c.did == did, revision, changes)
+        if _TAGGED & changes.keys():
+            self._tx.core(delete(agent_tags).where(agent_tags.c.agent_did == did))
+            self._tag(record)
+        return record
+
+    def set_presence(
+        self,
+        did: str,
+        online: bool,
+        at: datetime,
+        session: str | None = None,
+        *,
+        hub: str | None = None,
+    ) -> bool:
+        """Say that an agent came or went; False when it is not so any more.
+
+        An agent goes offline only from the session that ended: the end of an old connection
+        must not hide a newer one.
+        """
+        where: list[ColumnElement[bool]] = [agents.c.did == did]
+        if not online:
+            where.append(agents.c.online)
+            if session is not None:
+                where.append(agents.c.session == session)
+        changes = {
+            "online": online,
+            "session": session if online else None,
+            "hub": hub if online else None,
+            "online_changed_at": TIME.encode(at),
+            "last_seen_at": TIME.encode(at),
+        }
+        return self._tx.core(update(agents).where(*where).values(changes)).rowcount == 1
+
+    def clear_presence(self, at: datetime, *, hub: str | None = None) -> int:
+        """Set every agent (of a hub) offline, as a starting hub must; return how many were on."""
+        where: list[ColumnElement[bool]] = [agents.c.online]
+        if hub is not None:
+            where.append(agents.c.hub == hub)
+        changes = {"online": False, "session": None, "hub": None}
+        changed_at = {"online_changed_at": TIME.encode(at)}
+        return self._tx.core(
+            update(agents).where(*where).values({**changes, **changed_at})
+        ).rowcount
+
+    def touch(
+        self, did: str, heartbeat: dict[str, Any] | None = None, at: datetime | None = None
+    ) -> None:
+        """Keep the newest heartbeat; counts no revision."""
+        beat = None if heartbeat is None else JSON.encode(heartbeat)
+        self._tx.run(_TOUCH, key=did, beat=beat, at=TIME.encode(at or self._tx.now))
+
+    def _tag(self, record: AgentRecord) -> None:
+        tags = [("realm", name, "") for name in dict.fromkeys(record.realms)]
+        tags += [("capability", name, "") for name in dict.fromkeys(record.capabilities)]
+        tags += [("label", key, value) for key, value in record.labels.items()]
+        if tags:
+            rows = [
+                {"agent_did": record.did, "kind": kind, "key": key, "value": value}
+                for kind, key, value in tags
+            ]
+            self._tx.core(insert(agent_tags).values(rows))
+
+
+def _tagged(kind: str, keys: Sequence[str], value: str | None = None) -> ColumnElement[bool]:
+    found = select(agent_tags.c.agent_did).where(
+        agent_tags.c.kind == kind, agent_tags.c.key.in_(keys)
+    )
+    if value is not None:
+        found = found.where(agent_tags.c.value == value)
+    return agents.c.did.in_(found)

@@ -1,0 +1,103 @@
+"""What most repositories do alike: get one, insert one, change one, list a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import insert, update
+
+from storage.errors import ConflictError, NotFoundError
+from storage.mapping import Mapping
+from storage.pages import DEFAULT_PAGE_LIMIT, Page, bound_limit, page_of, parse_cursor
+from storage.transaction import Transaction
+
+R = TypeVar("R")
+
+
+class Repository(Generic[R]):
+    """Rows of one table as records of one kind."""
+
+    mapping: Mapping[R]
+    noun: str
+    """For messages: `no such <noun>`."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    def _insert(self, record: R) -> None:
+        mapping = self.mapping
+        self._tx.core(insert(mapping.table).values(mapping.values(record)))
+
+    def _one(self, *where: ColumnElement[bool]) -> R | None:
+        row = self._tx.core(select(*self.mapping.columns).where(*where).limit(1)).first()
+        return None if row is None else self.mapping.record(row)
+
+    def _all(
+        self, *where: ColumnElement[bool], order: Any = None, limit: int | None = None
+    ) -> list[R]:
+        statement = select(*self.mapping.columns).where(*where)
+        if order is not None:
+            statement = statement.order_by(order)
+        if limit is not None:
+            statement = statement.limit(limit)
+        return [self.mapping.record(row) for row in self._tx.core(statement)]
+
+    def _need(self, record: R | None) -> R:
+        if record is None:
+            raise NotFoundError(f"no such {self.noun}")
+        return record
+
+    def _change(self, where: Sequence[ColumnElement[bool]], **changes: Any) -> R | None:
+        """Compare and set: the changed record, or None when nothing matched."""
+        mapping = self.mapping
+        row = self._tx.core(
+            update(mapping.table)
+            .where(*where)
+            .values(mapping.encode(changes))
+            .returning(*mapping.columns)
+        ).first()
+        return None if row is None else mapping.record(row)
+
+    def _revise(self, key: ColumnElement[bool], revision: int | None, changes: dict[str, Any]) -> R:
+        """Change one record and count its `revision` up; with `revision`, only from that one."""
+        mapping = self.mapping
+        column = mapping.table.c.revision
+        where = [key] if revision is None else [key, column == revision]
+        row = self._tx.core(
+            update(mapping.table)
+            .where(*where)
+            .values({**mapping.encode(changes), "revision": column + 1})
+            .returning(*mapping.columns)
+        ).first()
+        if row is not None:
+            return mapping.record(row)
+        self._need(self._one(key))
+        raise ConflictError(f"this {self.noun} was changed by somebody else")
+
+    def _page(
+        self,
+        where: Sequence[ColumnElement[bool]],
+        *,
+        key: Column[Any],
+        newest_first: bool = True,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[R]:
+        limit = bound_limit(limit)
+        statement = select(*self.mapping.columns).where(*where)
+        if cursor is not None:
+            (after,) = parse_cursor(cursor, (key.type.python_type,))
+            statement = statement.where(key < after if newest_first else key > after)
+        statement = statement.order_by(key.desc() if newest_first else key).limit(limit + 1)
+        records = [self.mapping.record(row) for row in self._tx.core(statement)]
+        return page_of(records, limit, [(getattr(record, key.name),) for record in records])
+
+    def _insert_or_ignore(self) -> Insert:
+        """Return an INSERT that does nothing where a key is taken; its RETURNING tells."""
+        table = self.mapping.table
+        if self._tx.is_sqlite:
+            return sqlite.insert(table).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing()

@@ -1,0 +1,222 @@
+"""Intents: added many at a time, moved by compare-and-set, each ended exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from protocol.lifecycle import TERMINAL
+from protocol.messages.intents import IntentState
+from storage.mapping import Mapping
+from storage.pages import DEFAULT_PAGE_LIMIT, Page
+from storage.records import IntentRecord, ProgressRecord
+from storage.repositories.base import Repository
+from storage.tables.columns import TIME
+from storage.tables.intents import intent_progress, intents
+from storage.transaction import BulkInsert, Prepared
+
+_T = intents.c
+_MAPPING: Mapping[IntentRecord] = Mapping(intents, IntentRecord)
+_PROGRESS: Mapping[ProgressRecord] = Mapping(intent_progress, ProgressRecord)
+_ADD = BulkInsert(intents, _MAPPING.names)
+_GET = Prepared(select(*_MAPPING.columns).where(_T.id == bindparam("id")))
+_OPEN = tuple(state for state in IntentState if state not in TERMINAL)
+_ENTERED_AT = {
+    IntentState.DISPATCHED: "dispatched_at",
+    IntentState.ACCEPTED: "accepted_at",
+    IntentState.RUNNING: "started_at",
+}
+
+
+@lru_cache(maxsize=256)
+def _transition(changes: frozenset[str], states: int) -> Prepared:
+    """The compare-and-set for a set of changed columns and a number of states to come from."""
+    return Prepared(
+        update(intents)
+        .where(
+            _T.id == bindparam("key"), _T.state.in_([bindparam(f"from_{n}") for n in range(states)])
+        )
+        .values({name: bindparam(f"new_{name}") for name in sorted(changes)})
+        .returning(*_MAPPING.columns)
+    )
+
+
+class Intents(Repository[IntentRecord]):
+    """Intents by id."""
+
+    mapping = _MAPPING
+    noun = "intent"
+
+    def add_many(self, records: Iterable[IntentRecord]) -> None:
+        """Add new intents; a taken id is a `ConflictError` of the unit."""
+        self._tx.defer(_ADD, [_MAPPING.row(record) for record in records])
+
+    def get(self, id: str) -> IntentRecord | None:
+        """Return the intent, or None."""
+        self._tx.flush(_ADD)
+        row = self._tx.row(_GET, id=id)
+        return None if row is None else _MAPPING.record(row)
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, IntentRecord]:
+        """Return those that exist, by id."""
+        return {record.id: record for record in self._all(_T.id.in_(ids))} if ids else {}
+
+    def by_batch(self, batch_id: str) -> list[IntentRecord]:
+        """Return the intents of one submission, in the order of their ids."""
+        return self._all(_T.batch_id == batch_id, order=_T.id)
+
+    def by_source(self, source: str) -> Sequence[IntentRecord]:
+        """Return the intents that one workflow step, schedule or mention made."""
+        return self._all(_T.source == source, order=_T.id)
+
+    def list(
+        self,
+        *,
+        agent_did: str | None = None,
+        state: IntentState | Sequence[IntentState] | None = None,
+        realm: str | None = None,
+        realms: Iterable[str] | None = None,
+        action: str | None = None,
+        batch_id: str | None = None,
+        submitted_by: str | None = None,
+        source: str | None = None,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
+    ) -> Page[IntentRecord]:
+        """Return a page, newest first; `realms` is what the caller may see (None: all)."""
+        equal = {
+            "agent_did": agent_did,
+            "realm": realm,
+            "action": action,
+            "batch_id": batch_id,
+            "submitted_by": submitted_by,
+            "source": source,
+        }
+        where: list[ColumnElement[bool]] = [
+            _T[name] == value for name, value in equal.items() if value is not None
+        ]
+        if state is not None:
+            states = [state] if isinstance(state, str) else state
+            where.append(_T.state.in_([str(one) for one in states]))
+        if realms is not None:
+            where.append(_T.realm.in_(list(realms)))
+        return self._page(where, key=_T.id, limit=limit, cursor=cursor)
+
+    def transition(
+        self,
+        id: str,
+        new_state: IntentState,
+        *,
+        from_states: Iterable[IntentState],
+        at: datetime | None = None,
+        **changes: Any,
+    ) -> IntentRecord | None:
+        """Move an intent, if it is in one of `from_states`; None when it is not (any more).
+
+        Args:
+            id: the intent.
+            new_state: where it goes; the time of entering it is kept.
+            from_states: where it may come from; nothing leaves a terminal state.
+            at: when; the time of the transaction otherwise.
+            changes: further fields to set.
+        """
+        states = [str(state) for state in from_states if state not in TERMINAL]
+        if not states:
+            return None
+        entered_at = "finished_at" if new_state in TERMINAL else _ENTERED_AT.get(new_state)
+        if entered_at is not None and entered_at not in changes:
+            changes[entered_at] = at or self._tx.now
+        changes["state"] = new_state
+        values = {f"new_{name}": value for name, value in _MAPPING.encode(changes).items()}
+        values |= {f"from_{n}": state for n, state in enumerate(states)}
+        self._tx.flush(_ADD)
+        row = self._tx.row(_transition(frozenset(changes), len(states)), key=id, **values)
+        return None if row is None else _MAPPING.record(row)
+
+    def finish(
+        self,
+        id: str,
+        state: IntentState,
+        *,
+        at: datetime | None = None,
+        from_states: Iterable[IntentState] = _OPEN,
+        result: dict[str, Any] | None = None,
+        result_document_id: str | None = None,
+        **changes: Any,
+    ) -> IntentRecord | None:
+        """End an intent that has not ended; None when it has. `state` is terminal."""
+        if state not in TERMINAL:
+            raise ValueError(f"{state} is no end")
+        return self.transition(
+            id,
+            state,
+            from_states=from_states,
+            at=at,
+            result=result,
+            result_document_id=result_document_id,
+            **changes,
+        )
+
+    def dispatched(self, ids: Sequence[str], at: datetime) -> Sequence[str]:
+        """Move queued intents to dispatched in one statement; return the ids that moved."""
+        if not ids:
+            return []
+        statement = (
+            update(intents)
+            .where(_T.id.in_(ids), _T.state == str(IntentState.QUEUED))
+            .values(
+                state=str(IntentState.DISPATCHED),
+                dispatched_at=TIME.encode(at),
+                attempts=_T.attempts + 1,
+            )
+            .returning(_T.id)
+        )
+        return [str(id) for id in self._tx.core(statement).scalars()]
+
+    def set_cancel_requested(self, id: str, **changes: Any) -> IntentRecord | None:
+        """Flag an intent that has not ended; None when it has (or is unknown)."""
+        return self._change(
+            [_T.id == id, _T.finished_at.is_(None)], cancel_requested=True, **changes
+        )
+
+    def open_for_agent(self, did: str, limit: int | None = None) -> Sequence[IntentRecord]:
+        """Return what an agent still owes an end, oldest first."""
+        return self._all(_T.agent_did == did, _T.finished_at.is_(None), order=_T.id, limit=limit)
+
+    def due_expired(self, now: datetime, limit: int = 200) -> Sequence[IntentRecord]:
+        """Return open intents whose `expires_at` has come, the longest ago first."""
+        moment = TIME.encode(now)
+        return self._all(
+            _T.finished_at.is_(None), _T.expires_at <= moment, order=_T.expires_at, limit=limit
+        )
+
+    def count_open(self) -> int:
+        """Return how many intents have not ended."""
+        statement = select(func.count()).select_from(intents).where(_T.finished_at.is_(None))
+        return int(self._tx.core(statement).scalar_one())
+
+    # --- progress ---
+
+    def add_progress(self, intent_id: str, index: int, kind: str, data: Any, at: datetime) -> bool:
+        """Keep one report; False when this index was reported before."""
+        record = ProgressRecord(intent_id, index, kind, data, at)
+        make = sqlite.insert if self._tx.is_sqlite else postgresql.insert
+        statement = make(intent_progress).values(_PROGRESS.values(record)).on_conflict_do_nothing()
+        return self._tx.core(statement).rowcount == 1
+
+    def progress(
+        self, intent_id: str, after: int = -1, limit: int = 200
+    ) -> Sequence[ProgressRecord]:
+        """Return reports with a higher index than `after`, in order."""
+        statement = (
+            select(*_PROGRESS.columns)
+            .where(intent_progress.c.intent_id == intent_id, intent_progress.c.index > after)
+            .order_by(intent_progress.c.index)
+            .limit(limit)
+        )
+        return [_PROGRESS.record(row) for row in self._tx.core(statement)]

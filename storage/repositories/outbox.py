@@ -1,0 +1,156 @@
+"""The durable queue to each agent: a row stays until the agent has acked what it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+
+from storage.errors import NotFoundError
+from storage.records import OutboxRecord
+from storage.tables.columns import TIME
+from storage.tables.delivery import outbox
+from storage.tables.intents import documents
+from storage.transaction import BulkInsert, Transaction
+
+_T = outbox.c
+_ADD = BulkInsert(
+    outbox, ("agent_did", "kind", "ref_id", "signer", "wire", "not_before", "attempts")
+)
+
+
+class Outbox:
+    """Rows in the order they were added."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    def add(
+        self,
+        agent_did: str,
+        kind: str,
+        ref_id: str,
+        wire: bytes | None = None,
+        not_before: datetime | None = None,
+        *,
+        signer: str | None = None,
+    ) -> None:
+        """Queue something for an agent.
+
+        Args:
+            agent_did: who gets it.
+            kind: such as intent, document or delegation_update.
+            ref_id: what an ack will name.
+            wire: the bytes to send; None when they are the document (`ref_id`, `signer`), which
+                need not be kept twice.
+            not_before: `pending` is silent about it until then.
+            signer: DID of the document's signer, without `wire`.
+        """
+        if (wire is None) == (signer is None):
+            raise ValueError("either the bytes, or the signer of the document that holds them")
+        moment = None if not_before is None else TIME.encode(not_before)
+        self._tx.defer(_ADD, [(agent_did, kind, ref_id, signer, wire, moment, 0)])
+
+    def pending(
+        self,
+        agent_did: str,
+        limit: int = 100,
+        *,
+        now: datetime | None = None,
+        resend_before: datetime | None = None,
+    ) -> list[OutboxRecord]:
+        """Return what is due to an agent, oldest first, with its bytes.
+
+        Args:
+            agent_did: whose.
+            limit: at most.
+            now: rows with a later `not_before` wait.
+            resend_before: rows sent before this and still here are due again.
+        """
+        statement = (
+            select(
+                _T.id,
+                _T.agent_did,
+                _T.kind,
+                _T.ref_id,
+                func.coalesce(_T.wire, documents.c.wire),
+                _T.not_before,
+                _T.sent_at,
+                _T.attempts,
+            )
+            .outerjoin(
+                documents, and_(documents.c.id == _T.ref_id, documents.c.signer == _T.signer)
+            )
+            .where(_T.agent_did == agent_did, *self._due(now, resend_before))
+            .order_by(_T.id)
+            .limit(limit)
+        )
+        return [_record(row) for row in self._tx.core(statement)]
+
+    def agents_due(
+        self,
+        *,
+        now: datetime | None = None,
+        resend_before: datetime | None = None,
+        limit: int = 1_000,
+    ) -> list[str]:
+        """Return the agents that something is due to."""
+        statement = select(_T.agent_did).where(*self._due(now, resend_before)).distinct()
+        return list(self._tx.core(statement.order_by(_T.agent_did).limit(limit)).scalars())
+
+    def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
+        """Say that rows were handed to the agent's connection."""
+        if ids:
+            sent = {"sent_at": TIME.encode(at), "attempts": _T.attempts + 1}
+            self._tx.core(update(outbox).where(_T.id.in_(ids)).values(sent))
+
+    def reset(self, agent_did: str) -> int:
+        """Make everything due again, as after a reconnect; return how many rows."""
+        where = (_T.agent_did == agent_did, _T.sent_at.is_not(None))
+        return self._tx.core(update(outbox).where(*where).values(sent_at=None)).rowcount
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Forget rows."""
+        if ids:
+            self._tx.core(delete(outbox).where(_T.id.in_(ids)))
+
+    def delete_refs(self, agent_did: str, ref_ids: Sequence[str]) -> int:
+        """Forget what an agent has acked; return how many rows."""
+        if not ref_ids:
+            return 0
+        where = (_T.ref_id.in_(ref_ids), _T.agent_did == agent_did)
+        return self._tx.core(delete(outbox).where(*where)).rowcount
+
+    def delete_agent(self, agent_did: str) -> int:
+        """Forget everything for an agent; return how many rows."""
+        return self._tx.core(delete(outbox).where(_T.agent_did == agent_did)).rowcount
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return int(self._tx.core(select(func.count()).select_from(outbox)).scalar_one())
+
+    def _due(
+        self, now: datetime | None, resend_before: datetime | None
+    ) -> list[ColumnElement[bool]]:
+        unsent: ColumnElement[bool] = _T.sent_at.is_(None)
+        if resend_before is not None:
+            unsent = or_(unsent, _T.sent_at <= TIME.encode(resend_before))
+        moment = TIME.encode(now or self._tx.now)
+        return [unsent, or_(_T.not_before.is_(None), _T.not_before <= moment)]
+
+
+def _record(row: Sequence[object]) -> OutboxRecord:
+    id, agent_did, kind, ref_id, wire, not_before, sent_at, attempts = row
+    if wire is None:
+        raise NotFoundError(f"the document {ref_id} that the outbox names is not there")
+    return OutboxRecord(
+        id=id,  # type: ignore[arg-type]
+        agent_did=str(agent_did),
+        kind=str(kind),
+        ref_id=str(ref_id),
+        wire=bytes(wire),  # type: ignore[call-overload]
+        not_before=None if not_before is None else TIME.decode(not_before),
+        sent_at=None if sent_at is None else TIME.decode(sent_at),
+        attempts=attempts,  # type: ignore[arg-type]
+    )

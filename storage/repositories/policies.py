@@ -1,0 +1,96 @@
+"""Policies as people edit them, and the policy document in force at each agent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from storage.errors import ConflictError
+from storage.mapping import Mapping
+from storage.pages import DEFAULT_PAGE_LIMIT, Page
+from storage.records import AgentPolicyRecord, PolicyRecord
+from storage.repositories.base import Repository
+from storage.tables.columns import TIME
+from storage.tables.permits import agent_policies, policies
+
+_T = policies.c
+_A = agent_policies.c
+_IN_FORCE: Mapping[AgentPolicyRecord] = Mapping(agent_policies, AgentPolicyRecord)
+
+
+class Policies(Repository[PolicyRecord]):
+    """Policies by id."""
+
+    mapping: Mapping[PolicyRecord] = Mapping(policies, PolicyRecord)
+    noun = "policy"
+
+    def add(self, record: PolicyRecord) -> None:
+        """Keep a new policy."""
+        self._insert(record)
+
+    def get(self, id: str) -> PolicyRecord | None:
+        """Return the policy, or None."""
+        return self._one(_T.id == id)
+
+    def list(
+        self, *, limit: int = DEFAULT_PAGE_LIMIT, cursor: str | None = None
+    ) -> Page[PolicyRecord]:
+        """Return a page, newest first."""
+        return self._page([], key=_T.id, limit=limit, cursor=cursor)
+
+    def update(self, id: str, *, revision: int | None = None, **changes: Any) -> PolicyRecord:
+        """Change fields; with `revision`, only when nobody else has since.
+
+        Raises:
+            NotFoundError: no such policy.
+            ConflictError: another revision.
+        """
+        return self._revise(_T.id == id, revision, changes)
+
+    def delete(self, id: str) -> bool:
+        """Forget a policy; False when unknown. What is in force at agents stays."""
+        return self._tx.core(delete(policies).where(_T.id == id)).rowcount == 1
+
+    # --- in force ---
+
+    def set_for_agent(self, record: AgentPolicyRecord) -> None:
+        """Put a policy document in force at an agent.
+
+        Raises:
+            ConflictError: its version is not higher than the one in force.
+        """
+        make = sqlite.insert if self._tx.is_sqlite else postgresql.insert
+        values = _IN_FORCE.values(record)
+        statement = (
+            make(agent_policies)
+            .values(values)
+            .on_conflict_do_update(
+                index_elements=["agent_did"], set_=values, where=_A.version < record.version
+            )
+            .returning(_A.version)
+        )
+        if self._tx.core(statement).first() is None:
+            raise ConflictError("a policy of this or a higher version is in force")
+
+    def for_agent(self, agent_did: str) -> AgentPolicyRecord | None:
+        """Return the policy document in force at an agent, or None."""
+        row = self._tx.core(select(*_IN_FORCE.columns).where(_A.agent_did == agent_did)).first()
+        return None if row is None else _IN_FORCE.record(row)
+
+    def agents_of(self, policy_id: str) -> Sequence[AgentPolicyRecord]:
+        """Return where a policy is in force, by agent."""
+        return self._in_force(_A.policy_id == policy_id)
+
+    def expiring(self, before: datetime, limit: int = 200) -> Sequence[AgentPolicyRecord]:
+        """Return policy documents that expire before a time and want to be signed anew."""
+        return self._in_force(_A.expires_at < TIME.encode(before), limit)
+
+    def _in_force(self, where: Any, limit: int | None = None) -> Sequence[AgentPolicyRecord]:
+        statement = select(*_IN_FORCE.columns).where(where).order_by(_A.agent_did)
+        if limit is not None:
+            statement = statement.limit(limit)
+        return [_IN_FORCE.record(row) for row in self._tx.core(statement)]

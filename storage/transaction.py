@@ -1,0 +1,130 @@
+"""One open transaction, and the three ways to speak in it.
+
+`core` runs any SQLAlchemy statement. `Prepared` and `BulkInsert` are compiled once and go to the
+driver directly: they carry the hot path, where SQLAlchemy's own work per statement would cost more
+than the database's. Deferred rows are written many at a time when the transaction, or a statement
+that must see them, asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Dialect, Table
+from sqlalchemy.sql import ClauseElement, Executable
+
+
+class Prepared:
+    """A Core statement, compiled once a dialect; its values are already driver values."""
+
+    __slots__ = ("_compiled", "_statement")
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
+        """Return the SQL text and the names of its parameters in order."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self._statement.compile(dialect=dialect)
+            order = tuple(getattr(compiled, "positiontup", None) or ())
+            constants = {
+                name: value for name, value in compiled.params.items() if value is not None
+            }
+            if constants:
+                raise TypeError(f"a prepared statement with a constant: {sorted(constants)}")
+            found = self._compiled[dialect.name] = (str(compiled), order)
+        return found
+
+
+class BulkInsert:
+    """Rows into one table: `executemany` on SQLite, one `unnest` statement on Postgres."""
+
+    __slots__ = ("_sql", "columns", "table")
+
+    def __init__(self, table: Table, columns: Sequence[str]) -> None:
+        self.table = table
+        self.columns = tuple(columns)
+        self._sql: dict[str, str] = {}
+
+    def sql(self, dialect: Dialect) -> str:
+        """Return the statement for this dialect."""
+        found = self._sql.get(dialect.name)
+        if found is None:
+            quote = dialect.identifier_preparer.quote
+            chosen = [self.table.c[name] for name in self.columns]
+            into = f"{quote(self.table.name)} ({', '.join(quote(c.name) for c in chosen)})"
+            if dialect.name == "sqlite":
+                found = f"INSERT INTO {into} VALUES ({', '.join('?' * len(chosen))})"  # noqa: S608
+            else:
+                arrays = ", ".join(
+                    f"${at}::{column.type.compile(dialect)}[]"
+                    for at, column in enumerate(chosen, start=1)
+                )
+                found = f"INSERT INTO {into} SELECT * FROM unnest({arrays})"  # noqa: S608
+            self._sql[dialect.name] = found
+        return found
+
+
+class Transaction:
+    """Statements of one transaction on one connection; deferred rows wait for `flush`."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        """When the unit began; the default time of what it appends."""
+        self.dialect = connection.dialect
+        self.is_sqlite = self.dialect.name == "sqlite"
+        self._driver: Any = connection.connection.driver_connection if self.is_sqlite else None
+        self._deferred: dict[BulkInsert, list[tuple[Any, ...]]] = {}
+
+    def core(self, statement: Executable) -> CursorResult[Any]:
+        """Run any statement after every deferred row."""
+        self.flush()
+        return self.connection.execute(statement)
+
+    def rows(self, prepared: Prepared, **values: Any) -> Sequence[Sequence[Any]]:
+        """Run a prepared statement that returns rows; sees deferred rows only after `flush`."""
+        sql, order = prepared.compiled(self.dialect)
+        parameters = tuple([values[name] for name in order])
+        if self.is_sqlite:
+            fetched: list[tuple[Any, ...]] = self._driver.execute(sql, parameters).fetchall()
+            return fetched
+        return self.connection.exec_driver_sql(sql, parameters).fetchall()
+
+    def row(self, prepared: Prepared, **values: Any) -> Sequence[Any] | None:
+        """Return the first row of a prepared statement, or None."""
+        found = self.rows(prepared, **values)
+        return found[0] if found else None
+
+    def run(self, prepared: Prepared, **values: Any) -> int:
+        """Run a prepared statement that changes rows; return how many."""
+        sql, order = prepared.compiled(self.dialect)
+        parameters = tuple([values[name] for name in order])
+        if self.is_sqlite:
+            return int(self._driver.execute(sql, parameters).rowcount)
+        return self.connection.exec_driver_sql(sql, parameters).rowcount
+
+    def defer(self, bulk: BulkInsert, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Keep rows to be inserted, in the order of `bulk.columns`, with the next flush."""
+        self._deferred.setdefault(bulk, []).extend(rows)
+
+    def flush(self, *only: BulkInsert) -> None:
+        """Write deferred rows: of the given tables, or all."""
+        if not self._deferred:
+            return
+        for bulk in only or tuple(self._deferred):
+            rows = self._deferred.pop(bulk, None)
+            if rows:
+                self._insert(bulk, rows)
+
+    def _insert(self, bulk: BulkInsert, rows: list[tuple[Any, ...]]) -> None:
+        sql = bulk.sql(self.dialect)
+        if self.is_sqlite:
+            self._driver.executemany(sql, rows)
+        else:
+            arrays = tuple([list(column) for column in zip(*rows, strict=True)])
+            self.connection.exec_driver_sql(sql, arrays)
