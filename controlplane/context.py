@@ -14,11 +14,12 @@ from controlplane.identity import HubIdentity
 from controlplane.settings import HubSettings
 
 if TYPE_CHECKING:
+    from storage.database import Database
+    from storage.files.base import FileStore
+
     from controlplane.events import EventBus
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
-    from storage.database import Database
-    from storage.files.base import FileStore
 
 
 class Registry(Protocol):

@@ -12,7 +12,12 @@ import stat
 from pathlib import Path
 
 from protocol.errors import KeyFileError
-from protocol.key_files import check_key_file_mode, encode_private_key_pem, parse_private_key_pem
+from protocol.key_files import (
+    SALT_BYTES,
+    check_key_file_mode,
+    encode_private_key_pem,
+    parse_private_key_pem,
+)
 from protocol.keys import SigningKey
 
 _MAX_KEY_FILE_BYTES = 16 * 1024
@@ -33,7 +38,8 @@ def save_private_key(path: Path, key: SigningKey, passphrase: bytes | None = Non
     Raises:
         KeyFileError: the file exists already, or the folder cannot be made private.
     """
-    save_private_bytes(path, encode_private_key_pem(key, passphrase))
+    salt = os.urandom(SALT_BYTES) if passphrase is not None else None
+    save_private_bytes(path, encode_private_key_pem(key, passphrase, salt=salt))
 
 
 def load_secret_bytes(path: Path, length: int) -> bytes:

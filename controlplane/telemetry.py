@@ -69,9 +69,7 @@ class Metrics:
         self.submissions = Counter(
             "writ_submissions", "Accepted submissions, one per request", registry=made
         )
-        self.connections = Gauge(
-            "writ_connections", "Open agent sockets", ["state"], registry=made
-        )
+        self.connections = Gauge("writ_connections", "Open agent sockets", ["state"], registry=made)
         self.outbox_depth = Gauge(
             "writ_outbox_rows", "Rows waiting for agents, as last seen", registry=made
         )

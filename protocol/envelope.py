@@ -1,7 +1,8 @@
 """Owns the one shape of every signed thing: rows 2 and 3 of SPEC section 3, and sealing.
 
-Parsing says only that the bytes are an envelope; `verification` says whom to believe. Knows no
-message types: whether `type` exists, and who may send it, is row 9.
+Parsing says only that the bytes are an envelope; `verification` says whom to believe. A known
+type has one kind, so a document in the shape of a control frame is no envelope at all; whether
+the type exists, and who may send it, is row 9.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from protocol.canonical import canonical_json
 from protocol.errors import BadEnvelopeError, FrameTooLargeError
 from protocol.ids import parse_id
 from protocol.keys import SIGNATURE_BYTES, PublicKey, Signer
+from protocol.messages.registry import MESSAGES
 from protocol.strict_json import JsonValue, check_json_profile, parse_strict_json
 from protocol.timestamps import format_timestamp, parse_timestamp
 
@@ -268,6 +270,9 @@ def _read_fields(value: dict[str, JsonValue], wire: bytes, signed_bytes: bytes) 
     kind, audience, payload = value["type"], value["audience"], value["payload"]
     if not isinstance(kind, str) or _TYPE.fullmatch(kind) is None:
         raise BadEnvelopeError("a type is snake_case")
+    known = MESSAGES.get(kind)
+    if known is not None and (known.kind == "document") is not ("expires" in value):
+        raise BadEnvelopeError(f"{kind} is a {known.kind} type")
     if not isinstance(audience, str) or _AUDIENCE.fullmatch(audience) is None:
         raise BadEnvelopeError("an audience is a DID or *")
     if not isinstance(payload, dict):

@@ -210,6 +210,10 @@ class NoChainError(AuthorityError):
     code = "no_chain"
 
 
+class UnknownSignerError(NoChainError):
+    """No delegation at all is held for the signer: answered by `error`, stored nowhere."""
+
+
 class BadChainError(AuthorityError):
     """The chain is broken: signature, parent digest, order, length or a repeated key."""
 

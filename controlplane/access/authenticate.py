@@ -1,0 +1,114 @@
+"""From an `Authorization` header to an `Actor`: API keys, looked up by their hash.
+
+Looked-up keys are remembered for two seconds, so that a busy client costs no query per request
+and a revoked key stops working everywhere within those two seconds, here at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from storage.errors import UnavailableError
+
+from controlplane import clock
+from controlplane.access.api_keys import api_key_hash, is_api_key
+from controlplane.access.authorize import Actor
+from controlplane.errors import UnauthenticatedError
+
+if TYPE_CHECKING:
+    from storage.database import Database
+    from storage.records import ApiKeyRecord
+    from storage.unit_of_work import UnitOfWork
+
+REMEMBERED_FOR: Final = timedelta(seconds=2)
+_MAX_REMEMBERED: Final = 4_096
+_TOUCH_AFTER: Final = timedelta(minutes=1)
+
+
+class Authenticator:
+    """Tells who shows a credential."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._remembered: OrderedDict[str, tuple[datetime, Actor]] = OrderedDict()
+
+    async def authenticate(self, authorization: str | None) -> Actor:
+        """Return who shows this `Authorization` header.
+
+        Raises:
+            UnauthenticatedError: none, malformed, unknown, expired or revoked; all the same.
+            UnavailableError: the database cannot be asked, so nobody is let in.
+        """
+        scheme, _, key = (authorization or "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not is_api_key(key):
+            raise UnauthenticatedError("an API key is needed: Authorization: Bearer writ_...")
+        now = clock.now()
+        digest = api_key_hash(key)
+        known = self._remembered.get(digest)
+        if known is not None and now < known[0]:
+            return known[1]
+        actor = await self._look_up(digest, now)
+        self._remembered[digest] = (now + REMEMBERED_FOR, actor)
+        while len(self._remembered) > _MAX_REMEMBERED:
+            self._remembered.popitem(last=False)
+        return actor
+
+    def forget(self) -> None:
+        """Look every key up again from now on; called when a key, a user or a role changes."""
+        self._remembered.clear()
+
+    async def _look_up(self, digest: str, now: datetime) -> Actor:
+        def unit(uow: UnitOfWork) -> tuple[ApiKeyRecord, Actor] | None:
+            record = uow.api_keys.get_by_hash(digest)
+            if record is None:
+                return None
+            actor = _actor_of(uow, record, now)
+            return None if actor is None else (record, actor)
+
+        found = await self._database.read(unit)
+        if found is None:
+            raise UnauthenticatedError("this API key is not valid")
+        record, actor = found
+        if record.last_used_at is None or now - record.last_used_at > _TOUCH_AFTER:
+            # Only a note for people: a busy database must not turn a valid key away.
+            with contextlib.suppress(UnavailableError):
+                await self._database.write(lambda uow: uow.api_keys.touch(record.id, now))
+        return actor
+
+
+def _actor_of(uow: UnitOfWork, record: ApiKeyRecord, now: datetime) -> Actor | None:
+    if record.revoked_at is not None:
+        return None
+    if record.expires_at is not None and record.expires_at <= now:
+        return None
+    scopes = frozenset(record.scopes) if record.scopes else None
+    if record.user_id is None:
+        return Actor(
+            kind="machine",
+            id=record.id,
+            name=record.name,
+            roles=frozenset(record.roles),
+            scopes=scopes,
+            realm=record.realm,
+            key_id=record.id,
+        )
+    user = uow.users.get(record.user_id)
+    if user is None or user.state != "active":
+        return None
+    realm_roles: dict[str, frozenset[str]] = {}
+    for member in uow.realms.memberships(user.id):
+        realm_roles[member.realm] = realm_roles.get(member.realm, frozenset()) | {member.role}
+    return Actor(
+        kind="user",
+        id=user.id,
+        name=user.name,
+        roles=frozenset(user.roles),
+        realm_roles=realm_roles,
+        scopes=scopes,
+        realm=record.realm,
+        key_id=record.id,
+    )

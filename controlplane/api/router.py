@@ -1,0 +1,278 @@
+"""Runs operations over ASGI: match, authenticate, authorise, parse, call, render.
+
+Plain ASGI without per-request wrapper objects, because this is the path of every order. Every
+answer carries `X-Request-Id`; every failure is a problem document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from controlplane import clock
+from controlplane.access.authorize import Actor, authorize
+from controlplane.api.errors import RETRY_AFTER_SECONDS, make_problem, problem_of
+from controlplane.api.idempotency import begin_claim, drop_claim, finish_claim
+from controlplane.api.json_body import (
+    BodyTooLargeError,
+    ClientGoneError,
+    parse_json_body,
+    parse_model,
+    parse_query,
+)
+from controlplane.api.operation import PUBLIC, Call, IdempotencyClaim, Operation, Reply, Stream
+from controlplane.context import Hub
+from controlplane.errors import BadRequestError
+from protocol.errors import Error
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_ANYBODY: Final = Actor(kind="anonymous", id="", name="")
+_LOG = structlog.get_logger("controlplane.api")
+_SAFE_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class Router:
+    """The ASGI application of a table of operations."""
+
+    def __init__(self, hub: Hub, operations: Iterable[Operation]) -> None:
+        self._hub = hub
+        self._fixed: dict[str, dict[str, Operation]] = {}
+        self._patterns: list[tuple[re.Pattern[str], dict[str, Operation]]] = []
+        by_path: dict[str, dict[str, Operation]] = {}
+        for one in operations:
+            methods = by_path.setdefault(one.path, {})
+            if one.method in methods:
+                raise ValueError(f"{one.method} {one.path} is declared twice")
+            methods[one.method] = one
+        for path, methods in by_path.items():
+            if "{" in path:
+                pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
+                self._patterns.append((re.compile(pattern), methods))
+            else:
+                self._fixed[path] = methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"the REST router got a {scope['type']} scope")
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else clock.new_id()
+        try:
+            reply = await self._answer(scope, headers, request_id, receive)
+        except ClientGoneError:
+            return
+        except Error as exc:
+            reply = _problem_reply(*problem_of(exc, request_id))
+            if reply.status == 500:
+                _LOG.error("request_failed", request_id=request_id, exc_info=exc)
+        except Exception as exc:
+            _LOG.error("request_failed", request_id=request_id, exc_info=exc)
+            reply = _problem_reply(*make_problem("internal", None, request_id))
+        if isinstance(reply, Stream):
+            await _send_stream(reply, request_id, receive, send)
+            self._hub.metrics.requests.labels("2xx").inc()
+        else:
+            await _send_reply(reply, request_id, scope["method"] == "HEAD", send)
+            self._hub.metrics.requests.labels(f"{(reply.status or 200) // 100}xx").inc()
+
+    def _match(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+        fixed = self._fixed.get(path)
+        if fixed is not None:
+            return fixed, {}
+        for pattern, methods in self._patterns:
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return methods, found.groupdict()
+        return None
+
+    async def _answer(
+        self, scope: Scope, headers: dict[str, str], request_id: str, receive: Receive
+    ) -> Reply | Stream:
+        matched = self._match(scope["path"])
+        if matched is None:
+            return _problem_reply(*make_problem("not_found", None, request_id))
+        methods, path = matched
+        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        chosen = methods.get(method)
+        if chosen is None:
+            reply = _problem_reply(*make_problem("method_not_allowed", None, request_id))
+            return Reply(
+                reply.body, reply.status, {"Allow": ", ".join(sorted(methods))}, reply.media_type
+            )
+        client = scope.get("client")
+        address = client[0] if client else ""
+        actor = await self._authenticate(chosen, headers)
+        query = parse_query(chosen.query, scope["query_string"])
+        data = await self._read_body(headers, receive)
+        body = None
+        if chosen.body is not None:
+            # A POST without a body is one with an empty object.
+            value = parse_json_body(data, headers.get("content-type", "")) if data else {}
+            body = parse_model(chosen.body, value)
+        claim = _claim_of(chosen, actor, scope, headers, data)
+        call = Call(
+            hub=self._hub,
+            actor=actor,
+            path=path,
+            body=body,
+            query=query,
+            request_id=request_id,
+            address=address,
+            headers=headers,
+            claim=claim if chosen.idempotency == "own" else None,
+        )
+        if claim is not None and chosen.idempotency == "generic":
+            return await self._answer_once(chosen, call, claim)
+        return await _run(chosen, call)
+
+    async def _authenticate(self, chosen: Operation, headers: dict[str, str]) -> Actor:
+        if chosen.permission == PUBLIC:
+            return _ANYBODY
+        actor = await self._hub.authenticator.authenticate(headers.get("authorization"))
+        authorize(actor, chosen.permission)
+        return actor
+
+    async def _answer_once(
+        self, chosen: Operation, call: Call, claim: IdempotencyClaim
+    ) -> Reply | Stream:
+        earlier = await begin_claim(self._hub.database, claim, clock.now())
+        if earlier is not None:
+            return earlier
+        try:
+            reply = await _run(chosen, call)
+        except BaseException:
+            # Nothing was made, so the key is free for another attempt.
+            await asyncio.shield(drop_claim(self._hub.database, claim))
+            raise
+        if isinstance(reply, Reply):
+            await finish_claim(self._hub.database, claim, reply)
+        return reply
+
+    async def _read_body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        limit = self._hub.settings.max_body_bytes
+        length = headers.get("content-length", "0")
+        if not length.isdigit():
+            raise BadRequestError("bad content-length")
+        if int(length) > limit:
+            raise BodyTooLargeError(f"at most {limit} bytes")
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        data: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return data
+        parts, size = [data], len(data)
+        while message.get("more_body", False):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            part = message.get("body", b"")
+            size += len(part)
+            if size > limit:
+                raise BodyTooLargeError(f"at most {limit} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+
+async def _run(chosen: Operation, call: Call) -> Reply | Stream:
+    answer = await chosen.handler(call)
+    if isinstance(answer, Stream):
+        return answer
+    if not isinstance(answer, Reply):
+        answer = Reply(answer)
+    if answer.status is None:
+        return Reply(answer.body, chosen.status, answer.headers, answer.media_type, answer.replay)
+    return answer
+
+
+def _claim_of(
+    chosen: Operation, actor: Actor, scope: Scope, headers: dict[str, str], data: bytes
+) -> IdempotencyClaim | None:
+    key = headers.get("idempotency-key")
+    if key is None or chosen.idempotency == "none":
+        return None
+    if _IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise BadRequestError("an Idempotency-Key is 1 to 200 visible ASCII characters")
+    return IdempotencyClaim(
+        scope=f"{actor.subject} {scope['method']} {scope['path']}",
+        key=key,
+        body_hash=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _problem_reply(status: int, problem: dict[str, Any]) -> Reply:
+    headers: dict[str, str] = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status in (429, 503):
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return Reply(problem, status, headers, "application/problem+json")
+
+
+def render_json(value: Any) -> bytes:
+    """Return compact JSON bytes."""
+    return orjson.dumps(value)
+
+
+async def _send_reply(reply: Reply, request_id: str, head: bool, send: Send) -> None:
+    status = reply.status or 200
+    if status == 204:
+        data = b""
+    elif isinstance(reply.body, bytes):
+        data = reply.body
+    else:
+        data = render_json(reply.body)
+    headers = [(b"x-request-id", request_id.encode("ascii")), *_SAFE_HEADERS]
+    if status != 204:
+        headers.append((b"content-type", reply.media_type.encode("latin-1")))
+        headers.append((b"content-length", str(len(data)).encode("ascii")))
+    headers += [
+        (k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in reply.headers.items()
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else data})
+
+
+async def _send_stream(stream: Stream, request_id: str, receive: Receive, send: Send) -> None:
+    headers = [
+        (b"x-request-id", request_id.encode("ascii")),
+        *_SAFE_HEADERS,
+        (b"content-type", stream.media_type.encode("latin-1")),
+        *((k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in stream.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+    async def pump() -> None:
+        async for piece in stream.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    tasks = [asyncio.ensure_future(pump()), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            _LOG.warning("stream_broke", request_id=request_id, exc_info=outcome)

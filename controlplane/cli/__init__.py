@@ -1,0 +1,1 @@
+"""The `writ` command: parses arguments, calls the REST API, prints. Holds no rights of its own."""

@@ -1,0 +1,168 @@
+"""Speaks the hub's REST API for the command line; knows HTTP, nothing of commands or printing."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from controlplane.cli.failures import USAGE, CliError, ProblemError, UnreachableError
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_TIMEOUT = urllib3.Timeout(connect=5, read=60)
+
+
+class HubClient:
+    """One hub, one key. Every method raises `ProblemError` or `UnreachableError`, nothing else."""
+
+    def __init__(self, url: str, *, api_key: str | None) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise CliError(f"{url!r} is no address: http://... or https://...", exit_code=USAGE)
+        self.url = url.rstrip("/")
+        self._headers = {"Accept": "application/json", "User-Agent": "writ"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Return the JSON that `GET /api/v1{path}` answers; query values of None are left out."""
+        return self.request("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> Any:
+        """Return the JSON that a POST answers; carries an `Idempotency-Key` of its own."""
+        return self.request("POST", path, body=body if body is not None else {}, query=query)
+
+    def delete(self, path: str) -> None:
+        """Delete what `path` names."""
+        self.request("DELETE", path)
+
+    def pages(self, path: str, *, limit: int | None = None, **query: Any) -> dict[str, Any]:
+        """Return `{"items", "nextCursor"}` with up to `limit` items gathered over pages."""
+        items: list[Any] = []
+        cursor: str | None = None
+        while True:
+            left = None if limit is None else limit - len(items)
+            size = 100 if left is None else min(100, left)
+            page = self.get(path, **{**query, "limit": size, "cursor": cursor})
+            items.extend(page["items"])
+            cursor = page.get("nextCursor")
+            if cursor is None or (limit is not None and len(items) >= limit):
+                return {"items": items, "nextCursor": cursor}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Any:
+        """Send one request and return its JSON, or None for an empty answer."""
+        answer = self._send(method, path, body, query, headers, timeout_seconds)
+        data = answer.read(MAX_ANSWER_BYTES)
+        answer.release_conn()
+        if answer.status >= 400:
+            raise _problem(answer.status, data)
+        if not data:
+            return None
+        try:
+            return json.loads(data)
+        except ValueError as exc:
+            raise CliError(f"{self.url} does not answer like a hub: no JSON") from exc
+
+    def download(self, path: str, **query: Any) -> Iterator[bytes]:
+        """Yield the body of a GET in pieces of up to 64 KiB."""
+        answer = self._send("GET", path, None, query, None, None)
+        if answer.status >= 400:
+            raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+        try:
+            yield from answer.stream(65536)
+        finally:
+            answer.release_conn()
+
+    def events(self, path: str, *, read_seconds: float = 60) -> Iterator[tuple[str, Any]]:
+        """Yield (event name, JSON data) of a server-sent stream until the hub ends it."""
+        headers = {"Accept": "text/event-stream"}
+        answer = self._send("GET", path, None, None, headers, read_seconds)
+        if answer.status >= 400:
+            raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+        try:
+            yield from _parse_events(answer)
+        except urllib3.exceptions.HTTPError as exc:
+            raise UnreachableError(f"the stream from {self.url} broke off") from exc
+        finally:
+            answer.close()
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: dict[str, Any] | None,
+        headers: dict[str, str] | None,
+        timeout_seconds: float | None,
+    ) -> urllib3.BaseHTTPResponse:
+        target = self.url + (path if path.startswith("/.") else f"/api/v1{path}")
+        chosen = {name: value for name, value in (query or {}).items() if value is not None}
+        if chosen:
+            target += "?" + urlencode(chosen)
+        sent = {**self._headers, **(headers or {})}
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        if method == "POST":
+            sent.setdefault("Idempotency-Key", secrets.token_hex(16))
+        timeout = _TIMEOUT
+        if timeout_seconds is not None:
+            timeout = urllib3.Timeout(connect=5, read=timeout_seconds)
+        try:
+            return self._pool.request(
+                method,
+                target,
+                body=data,
+                headers=sent,
+                timeout=timeout,
+                preload_content=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.ReadTimeoutError as exc:
+            raise CliError(f"{self.url} took too long to answer", exit_code=6) from exc
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
+            raise UnreachableError(f"no hub answers at {self.url}") from exc
+
+
+def segment(text: str) -> str:
+    """Return `text` quoted as one path segment, so that no name can change the route."""
+    return quote(text, safe="")
+
+
+def _problem(status: int, data: bytes) -> ProblemError:
+    try:
+        problem = json.loads(data)
+    except ValueError:
+        problem = {}
+    return ProblemError(status, problem if isinstance(problem, dict) else {})
+
+
+def _parse_events(answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:
+    buffer = b""
+    for piece in answer.stream(65536):
+        buffer += piece
+        while b"\n\n" in buffer:
+            block, _, buffer = buffer.partition(b"\n\n")
+            name, lines = "message", []
+            for line in block.decode("utf-8", "replace").split("\n"):
+                field, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    lines.append(value)
+            if lines:
+                yield name, json.loads("\n".join(lines))

@@ -1,0 +1,121 @@
+"""Turns what went wrong into one line on stderr and the exit code that scripts rely on.
+
+The only table of exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed or refused by
+policy, 5 conflict, 6 timed out, 7 hub unreachable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Final, NoReturn
+
+import click
+
+from protocol.errors import Error, KeyFileError
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+NOT_ALLOWED: Final = 4
+CONFLICT: Final = 5
+TIMED_OUT: Final = 6
+UNREACHABLE: Final = 7
+
+BY_HTTP_STATUS: Final = {
+    400: USAGE,
+    401: NOT_ALLOWED,
+    403: NOT_ALLOWED,
+    404: NOT_FOUND,
+    408: TIMED_OUT,
+    409: CONFLICT,
+    410: NOT_FOUND,
+    412: CONFLICT,
+    422: USAGE,
+    428: CONFLICT,
+    504: TIMED_OUT,
+}
+BY_INTENT_STATE: Final = {
+    "succeeded": DONE,
+    "failed": FAILED,
+    "refused": NOT_ALLOWED,
+    "cancelled": FAILED,
+    "timed_out": TIMED_OUT,
+    "interrupted": FAILED,
+    "expired": TIMED_OUT,
+}
+
+
+class CliError(Error):
+    """A command could not do what was asked; carries the exit code."""
+
+    code = "cli"
+
+    def __init__(self, message: str, *, exit_code: int = FAILED, code: str | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.problem_code = code
+
+
+class UnreachableError(CliError):
+    """The hub did not answer at all."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, exit_code=UNREACHABLE, code="unreachable")
+
+
+class ProblemError(CliError):
+    """The hub answered with a problem document (RFC 9457)."""
+
+    def __init__(self, status: int, problem: dict[str, object]) -> None:
+        code = str(problem.get("code") or f"http_{status}")
+        text = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+        fields = problem.get("errors")
+        if isinstance(fields, list) and fields:
+            lines = [
+                f"{one.get('pointer') or one.get('field') or '?'}: {one.get('detail', '')}"
+                for one in fields
+                if isinstance(one, dict)
+            ]
+            text = f"{text}: " + "; ".join(lines)
+        super().__init__(text, exit_code=BY_HTTP_STATUS.get(status, FAILED), code=code)
+        self.status = status
+        self.problem = problem
+
+
+def report(error: Error, *, as_json: bool) -> int:
+    """Print one error to stderr and return its exit code."""
+    exit_code = error.exit_code if isinstance(error, CliError) else FAILED
+    if isinstance(error, KeyFileError):
+        exit_code = NOT_ALLOWED
+    code = (error.problem_code if isinstance(error, CliError) else None) or error.code
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": error.message}}), file=sys.stderr)
+    else:
+        click.echo(f"writ: {error.message} [{code}]", err=True)
+    return exit_code
+
+
+def run_and_exit(command: click.Command) -> NoReturn:
+    """Run a click command; never a traceback for anything a user can cause."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        outcome = command.main(standalone_mode=False)
+        sys.stdout.flush()
+        sys.exit(outcome if isinstance(outcome, int) else DONE)
+    except click.exceptions.Abort:
+        click.echo("writ: interrupted", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except BrokenPipeError:
+        # whoever read our output has gone: not our failure, and nothing more may be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Error as exc:
+        sys.exit(report(exc, as_json=as_json))

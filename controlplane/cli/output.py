@@ -1,0 +1,106 @@
+"""Prints results: data on stdout in the form asked for, chatter on stderr, never the two mixed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+Column = tuple[str, str | Callable[[dict[str, Any]], object]]
+"""A heading, and the field (dotted path) or function that fills it."""
+
+
+class Printer:
+    """Writes in one form: `table` for people, `json` or `yaml` for programs."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+
+    @property
+    def for_people(self) -> bool:
+        """Whether a person reads this."""
+        return self.form == "table"
+
+    def data(self, value: Any) -> None:
+        """Print one value as it is, in the machine form; pretty JSON for people."""
+        if self.form == "yaml":
+            import yaml
+
+            click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
+        elif self.form == "json":
+            click.echo(json.dumps(value, ensure_ascii=False))
+        else:
+            click.echo(clean(json.dumps(value, ensure_ascii=False, indent=2), keep="\n"))
+
+    def line(self, value: Any) -> None:
+        """Print one JSON object on one line at once: for streams."""
+        click.echo(json.dumps(value, ensure_ascii=False))
+        sys.stdout.flush()
+
+    def listing(self, page: dict[str, Any], columns: Sequence[Column], *, empty: str) -> None:
+        """Print `{"items", "nextCursor"}`: a table for people, the same object for programs."""
+        if not self.for_people:
+            self.data(page)
+            return
+        items = page["items"]
+        if not items:
+            self.say(empty)
+            return
+        self.table([name for name, _ in columns], [[cell(i, c) for _, c in columns] for i in items])
+        if page.get("nextCursor"):
+            self.say("... there are more: raise --limit")
+
+    def record(self, value: dict[str, Any], columns: Sequence[Column]) -> None:
+        """Print one object: a field a line for people, the whole object for programs."""
+        if not self.for_people:
+            self.data(value)
+            return
+        width = max(len(name) for name, _ in columns)
+        for name, source in columns:
+            click.echo(f"{click.style(name.ljust(width), dim=True)}  {cell(value, source)}")
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table that fits the terminal; piped, nothing is cut and no colour is used."""
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for heading in headings:
+            table.add_column(heading, overflow="ellipsis", no_wrap=True)
+        for row in rows:
+            table.add_row(*[Text(value) for value in row])
+        if not console.is_terminal:
+            console.width = 10_000
+        console.print(table)
+
+    def say(self, text: str) -> None:
+        """Tell a person something beside the data; silent for programs."""
+        if self.for_people:
+            click.echo(text, err=True)
+
+
+def cell(item: dict[str, Any], source: str | Callable[[dict[str, Any]], object]) -> str:
+    """Return the text of one field; lists joined, nothing as `-`, never a control character."""
+    value: object = source(item) if callable(source) else item
+    if isinstance(source, str):
+        for name in source.split("."):
+            value = value.get(name) if isinstance(value, dict) else None
+    if value is None or value == "" or value == [] or value == {}:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return clean(", ".join(str(one) for one in value))
+    if isinstance(value, dict):
+        return clean(", ".join(f"{name}={one}" for name, one in value.items()))
+    return clean(str(value))
+
+
+def clean(text: str, *, keep: str = "") -> str:
+    """Return `text` without control characters: what an agent says must not steer a terminal."""
+    return "".join(c if c in keep or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

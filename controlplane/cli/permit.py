@@ -1,0 +1,176 @@
+"""`writ approvals`, `writ policies`, `writ delegations`: who may do what, and who said so."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from controlplane.cli.client import segment
+from controlplane.cli.fleet import find_agent, load_structured
+from controlplane.cli.output import Column
+from controlplane.cli.session import Session
+
+
+@click.group()
+def approvals() -> None:
+    """Decide what waits for a person."""
+
+
+@approvals.command("list")
+@click.option("--state", default="pending", show_default=True)
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10_000))
+@click.pass_obj
+def list_approvals(session: Session, state: str, limit: int) -> None:
+    """List what waits, oldest first."""
+    page = session.client.pages("/approvals", limit=limit, state=None if state == "all" else state)
+    columns: list[Column] = [
+        ("ID", "id"),
+        ("STATE", "state"),
+        ("AGENT", lambda a: a.get("agentName") or a.get("agent")),
+        ("TOOL", "tool"),
+        ("RULE", "rule"),
+        ("EXPIRES", "expiresAt"),
+    ]
+    session.printer.listing(page, columns, empty=f"no {state} approvals")
+
+
+@approvals.command("show")
+@click.argument("approval")
+@click.pass_obj
+def show_approval(session: Session, approval: str) -> None:
+    """Show the exact call that waits."""
+    found = session.client.get(f"/approvals/{segment(approval)}")
+    session.printer.data(found)
+
+
+def _decide(session: Session, approval: str, approved: bool, reason: str, sign: str | None) -> None:
+    key = session.operator_key(sign)
+    path = f"/approvals/{segment(approval)}"
+    if key is None:
+        verb = "approve" if approved else "reject"
+        answer = session.client.post(f"{path}/{verb}", {"reason": reason} if reason else {})
+    else:
+        from controlplane.cli.signing import delegation_path
+        from protocol.envelope import seal_document
+        from protocol.ids import format_uuid7
+        from protocol.timestamps import parse_timestamp
+
+        waiting = session.client.get(path)
+        now = datetime.now(UTC)
+        payload: dict[str, Any] = {
+            "requestId": waiting["requestId"],
+            "callDigest": waiting["callDigest"],
+            "approved": approved,
+            "approver": key.public_key.did,
+        }
+        if reason:
+            payload["reason"] = reason
+        proof = delegation_path(session, key.public_key.did)
+        if proof:
+            payload["proof"] = proof
+        document = seal_document(
+            type="tool_approval_response",
+            id=format_uuid7(now, secrets.token_bytes(10)),
+            timestamp=now,
+            expires=parse_timestamp(waiting["expiresAt"]),
+            audience=waiting["agent"],
+            payload=payload,
+            signer=key,
+        )
+        answer = session.client.post(f"{path}/signed", {"document": document.wire.decode()})
+    session.printer.record(answer, [("id", "id"), ("state", "state"), ("tool", "tool")])
+
+
+@approvals.command("approve")
+@click.argument("approval")
+@click.option("--reason", default="")
+@click.option("--sign", metavar="KEY", help="Sign with this key (WRIT_OPERATOR_KEY).")
+@click.pass_obj
+def approve(session: Session, approval: str, reason: str, sign: str | None) -> None:
+    """Let this exact call happen, once."""
+    _decide(session, approval, True, reason, sign)
+
+
+@approvals.command("reject")
+@click.argument("approval")
+@click.option("--reason", default="")
+@click.option("--sign", metavar="KEY", help="Sign with this key (WRIT_OPERATOR_KEY).")
+@click.pass_obj
+def reject(session: Session, approval: str, reason: str, sign: str | None) -> None:
+    """Deny it; final."""
+    _decide(session, approval, False, reason, sign)
+
+
+@click.group()
+def policies() -> None:
+    """See and set what agents may do."""
+
+
+@policies.command("list")
+@click.option("--agent", help="Only policies of this agent.")
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10_000))
+@click.pass_obj
+def list_policies(session: Session, agent: str | None, limit: int) -> None:
+    """List the policies in force."""
+    did = find_agent(session, agent)["did"] if agent else None
+    page = session.client.pages("/policies", limit=limit, agent=did)
+    columns: list[Column] = [
+        ("ID", "id"),
+        ("AGENT", lambda p: p.get("agentName") or p.get("agent")),
+        ("VERSION", "version"),
+        ("RULES", lambda p: len(p.get("rules") or [])),
+        ("CREATED", "createdAt"),
+    ]
+    session.printer.listing(page, columns, empty="no policies")
+
+
+@policies.command("show")
+@click.argument("policy")
+@click.pass_obj
+def show_policy(session: Session, policy: str) -> None:
+    """Show one policy with its rules."""
+    session.printer.data(session.client.get(f"/policies/{segment(policy)}"))
+
+
+@policies.command("apply")
+@click.argument("file", type=click.File("r"))
+@click.option("--agent", required=True, help="Name or DID of the agent it is for.")
+@click.option("--realm", "realms", multiple=True, help="Default: the realms of the agent.")
+@click.pass_obj
+def apply_policy(session: Session, file: Any, agent: str, realms: tuple[str, ...]) -> None:
+    """Sign a policy (JSON or YAML: rules, limits) and send it to an agent."""
+    loaded = load_structured(file.read())
+    if not isinstance(loaded, dict) or "rules" not in loaded:
+        raise click.UsageError("a policy file holds an object with `rules`")
+    found = find_agent(session, agent)
+    body: dict[str, Any] = {"agent": found["did"], "rules": loaded["rules"]}
+    body["realms"] = list(realms) or loaded.get("realms") or found.get("realms")
+    if loaded.get("limits"):
+        body["limits"] = loaded["limits"]
+    made = session.client.post("/policies", body)
+    session.printer.record(made, [("id", "id"), ("version", "version"), ("agent", "agent")])
+
+
+@click.group()
+def delegations() -> None:
+    """See who may order what."""
+
+
+@delegations.command("list")
+@click.option("--subject", help="Only delegations to this DID or user.")
+@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10_000))
+@click.pass_obj
+def list_delegations(session: Session, subject: str | None, limit: int) -> None:
+    """List the delegations the hub holds."""
+    page = session.client.pages("/delegations", limit=limit, subject=subject)
+    columns: list[Column] = [
+        ("ID", "id"),
+        ("SUBJECT", "subject"),
+        ("ISSUER", "issuer"),
+        ("EXPIRES", "expiresAt"),
+        ("ACTIONS", lambda d: [c.get("action") for c in d.get("capabilities") or []]),
+    ]
+    session.printer.listing(page, columns, empty="no delegations")

@@ -1,0 +1,1 @@
+"""Orders: taken in, followed through their states, ended exactly once."""

@@ -1,0 +1,352 @@
+"""The life of an order after it was taken in: every step a compare-and-set in one unit of work.
+
+The functions that take a `UnitOfWork` are synchronous, may be run again, and change nothing but
+the database; `announce` then tells the live side, once the unit is durable. Each step appends its
+leaf to the record in the same unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from storage.records import DocumentRecord, IntentRecord, ProgressRecord
+from storage.unit_of_work import UnitOfWork
+
+from controlplane.context import Hub
+from controlplane.intents.state import (
+    OPEN,
+    UNACCEPTED,
+    UNSENT,
+    check_result,
+    decide_expiry,
+    decide_repeated_result,
+    is_terminal,
+    refusal_summary,
+    result_summary,
+)
+from protocol.errors import UnknownIntentError
+from protocol.lifecycle import state_of
+from protocol.messages.intents import IntentState, Result
+from protocol.verification import Verified
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A result that was taken: `again` when an equal one had been taken before."""
+
+    record: IntentRecord
+    result_id: str
+    again: bool
+
+
+def mark_dispatched(
+    uow: UnitOfWork, intent_ids: Iterable[str], *, now: datetime
+) -> list[IntentRecord]:
+    """Move queued orders to `dispatched`; return those that may be sent now.
+
+    An order that ended meanwhile (cancelled, expired) is left out and must not be sent. One that
+    is dispatched already is returned too: it is being sent again.
+    """
+    sendable = []
+    for intent_id in intent_ids:
+        moved = uow.intents.transition(
+            intent_id, IntentState.DISPATCHED, from_states=UNSENT, dispatched_at=now
+        )
+        if moved is not None:
+            uow.audit.append("intent.dispatched", "hub", intent_id, {"intentId": intent_id}, at=now)
+        record = moved or uow.intents.get(intent_id)
+        if record is not None and not is_terminal(record.state):
+            sendable.append(record)
+    return sendable
+
+
+def mark_accepted(
+    uow: UnitOfWork, agent_did: str, intent_ids: Iterable[str], *, now: datetime
+) -> list[IntentRecord]:
+    """Note that these orders are on the agent's disk; they leave the outbox. Returns those moved.
+
+    Ids of other agents' orders, or of none, change nothing.
+    """
+    moved = []
+    for intent_id in intent_ids:
+        record = _own(uow, agent_did, intent_id)
+        if record is None:
+            continue
+        uow.outbox.delete_ref(agent_did, intent_id)
+        changed = uow.intents.transition(
+            intent_id, IntentState.ACCEPTED, from_states=UNACCEPTED, accepted_at=now
+        )
+        if changed is not None:
+            uow.audit.append(
+                "intent.accepted", agent_did, intent_id, {"intentId": intent_id}, at=now
+            )
+            moved.append(changed)
+    return moved
+
+
+def mark_running(
+    uow: UnitOfWork, agent_did: str, intent_id: str, *, now: datetime
+) -> IntentRecord | None:
+    """Note that the order has started; returns the record when that was news."""
+    if _own(uow, agent_did, intent_id) is None:
+        return None
+    uow.outbox.delete_ref(agent_did, intent_id)
+    return uow.intents.transition(
+        intent_id,
+        IntentState.RUNNING,
+        from_states=(*UNACCEPTED, IntentState.ACCEPTED),
+        started_at=now,
+    )
+
+
+def record_progress(
+    uow: UnitOfWork,
+    agent_did: str,
+    intent_id: str,
+    *,
+    index: int,
+    kind: str,
+    data: Any,
+    now: datetime,
+) -> tuple[IntentRecord, IntentRecord | None] | None:
+    """Keep one progress report of an open order, which is running from now on.
+
+    Returns:
+        The order, and its new record when this made it running; None when it is not this agent's
+        or has ended, or this index was kept before.
+    """
+    record = _own(uow, agent_did, intent_id)
+    if record is None or is_terminal(record.state):
+        return None
+    started = mark_running(uow, agent_did, intent_id, now=now)
+    if not uow.intents.add_progress(intent_id, index, kind, data, now):
+        return None
+    return started or record, started
+
+
+def finish_with_result(
+    uow: UnitOfWork, agent_did: str, verified: Verified[Result], *, now: datetime
+) -> Finished:
+    """Take a verified result: document, terminal state and leaf at once, or nothing.
+
+    Raises:
+        UnknownIntentError: this agent was never sent such an order.
+        BadDigestError: it answers other bytes.
+        OutputTooBigError: its output should have gone by upload.
+        ResultConflictError: the order ended otherwise before.
+    """
+    result, envelope = verified.payload, verified.envelope
+    record = _own(uow, agent_did, result.intent_id)
+    if record is None:
+        raise UnknownIntentError("no such order was sent to this agent")
+    check_result(record, result)
+    summary = result_summary(result, envelope.id)
+    uow.outbox.delete_ref(agent_did, record.id)
+    if is_terminal(record.state):
+        if record.result_document_id != envelope.id:
+            decide_repeated_result(record, summary)
+        return Finished(record, envelope.id, again=True)
+    state = state_of(result.status)
+    finished = uow.intents.finish(
+        record.id,
+        state,
+        from_states=OPEN,
+        result=summary,
+        result_document_id=envelope.id,
+        approval_ids=result.approvals,
+        started_at=result.started_at,
+        finished_at=now,
+    )
+    if finished is None:
+        raise UnknownIntentError("the order changed under the result")
+    uow.documents.put(
+        DocumentRecord(
+            id=envelope.id,
+            signer=envelope.sender_did,
+            type=envelope.type,
+            digest=envelope.digest,
+            wire=envelope.wire,
+            audience=envelope.audience,
+            expires_at=envelope.expires or now,
+            created_at=now,
+        )
+    )
+    uow.audit.append(
+        "intent.finished",
+        agent_did,
+        record.id,
+        {
+            "intentId": record.id,
+            "intentDigest": record.digest,
+            "resultId": envelope.id,
+            "resultDigest": envelope.digest,
+            "state": state.value,
+        },
+        at=now,
+    )
+    return Finished(finished, envelope.id, again=False)
+
+
+def refuse_by_error(
+    uow: UnitOfWork,
+    agent_did: str,
+    intent_id: str,
+    *,
+    code: str,
+    message: str,
+    now: datetime,
+) -> IntentRecord | None:
+    """End an order as `refused` because the agent answered its document with an `error`.
+
+    Only an order the agent has not accepted can end so; anything else changes nothing (None).
+    """
+    if _own(uow, agent_did, intent_id) is None:
+        return None
+    return _end_without_result(
+        uow,
+        intent_id,
+        IntentState.REFUSED,
+        from_states=UNACCEPTED,
+        now=now,
+        actor=agent_did,
+        result=refusal_summary(code, message, now),
+    )
+
+
+def reconcile_holds(
+    uow: UnitOfWork, agent_did: str, held: Collection[str], *, now: datetime
+) -> list[IntentRecord]:
+    """Bring the hub's view in line with what a reconnected agent says it holds.
+
+    What it holds is accepted; what was dispatched, is not held and whose time is up has expired;
+    what was dispatched and is not held stays, to be sent again. Returns the records that changed.
+    """
+    listed = frozenset(held)
+    changed: list[IntentRecord] = []
+    for record in uow.intents.open_for_agent(agent_did):
+        if record.id in listed:
+            changed.extend(mark_accepted(uow, agent_did, (record.id,), now=now))
+        elif record.state in UNACCEPTED and now >= record.expires_at:
+            ended = _end_without_result(
+                uow, record.id, IntentState.EXPIRED, from_states=UNACCEPTED, now=now, actor="hub"
+            )
+            if ended is not None:
+                changed.append(ended)
+    return changed
+
+
+def expire_due(uow: UnitOfWork, *, now: datetime, limit: int = 500) -> list[IntentRecord]:
+    """End up to `limit` orders whose time alone ends them; returns those that ended."""
+    ended = []
+    for record in uow.intents.due_expired(now, limit):
+        agent = None
+        if record.state is not IntentState.QUEUED:
+            agent = uow.agents.get(record.agent_did)
+        changes = decide_expiry(record, agent, now)
+        if changes is None:
+            continue
+        done = _end_without_result(
+            uow,
+            record.id,
+            IntentState.EXPIRED,
+            from_states=(record.state,),
+            now=now,
+            actor="hub",
+            unconfirmed=bool(changes.get("unconfirmed")),
+        )
+        if done is not None:
+            ended.append(done)
+    return ended
+
+
+def end_queued(
+    uow: UnitOfWork, intent_id: str, *, actor: str, reason: str, now: datetime
+) -> IntentRecord | None:
+    """Cancel an order that was not sent yet; None when it is not queued any more."""
+    return _end_without_result(
+        uow,
+        intent_id,
+        IntentState.CANCELLED,
+        from_states=UNSENT,
+        now=now,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def announce(hub: Hub, records: Sequence[IntentRecord]) -> None:
+    """Tell watchers and the metrics about orders that changed state; after the commit, once."""
+    for record in records:
+        state = record.state.value
+        hub.metrics.intents.labels(state).inc()
+        hub.events.emit(
+            "intent.finished" if is_terminal(record.state) else f"intent.{state}",
+            realm=record.realm,
+            data={
+                "id": record.id,
+                "batchId": record.batch_id,
+                "agent": record.agent_did,
+                "agentName": record.agent_name,
+                "action": record.action,
+                "state": state,
+                "cancelRequested": record.cancel_requested,
+            },
+            subject=record.id,
+        )
+
+
+def announce_progress(hub: Hub, record: IntentRecord, progress: ProgressRecord) -> None:
+    """Tell watchers about one progress report; after the commit, once."""
+    hub.events.emit(
+        "intent.progress",
+        realm=record.realm,
+        data={
+            "id": record.id,
+            "index": progress.index,
+            "kind": progress.kind,
+            "data": progress.data,
+        },
+        subject=record.id,
+    )
+
+
+def _own(uow: UnitOfWork, agent_did: str, intent_id: str) -> IntentRecord | None:
+    record = uow.intents.get(intent_id)
+    return record if record is not None and record.agent_did == agent_did else None
+
+
+def _end_without_result(
+    uow: UnitOfWork,
+    intent_id: str,
+    state: IntentState,
+    *,
+    from_states: Sequence[IntentState],
+    now: datetime,
+    actor: str,
+    result: dict[str, Any] | None = None,
+    unconfirmed: bool = False,
+    reason: str = "",
+) -> IntentRecord | None:
+    ended = uow.intents.transition(
+        intent_id,
+        state,
+        from_states=from_states,
+        finished_at=now,
+        unconfirmed=unconfirmed,
+        result=result,
+    )
+    if ended is None:
+        return None
+    uow.outbox.delete_ref(ended.agent_did, intent_id)
+    data: dict[str, Any] = {"intentId": intent_id, "state": state.value}
+    if unconfirmed:
+        data["unconfirmed"] = True
+    if reason:
+        data["reason"] = reason
+    if result is not None:
+        data["code"] = result["error"]["code"]
+    uow.audit.append("intent.finished", actor, intent_id, data, at=now)
+    return ended

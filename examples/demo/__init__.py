@@ -1,0 +1,1 @@
+"""`make demo`: the main job of Writ on real input, told step by step, every figure counted."""
