@@ -14,12 +14,14 @@ from controlplane.identity import HubIdentity
 from controlplane.settings import HubSettings
 
 if TYPE_CHECKING:
-    from storage.database import Database
     from storage.files.base import FileStore
 
+    from controlplane.access.authenticate import Authenticator
+    from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
+    from storage.database import Database
 
 
 class Registry(Protocol):
@@ -77,3 +79,5 @@ class Hub:
     events: EventBus
     metrics: Metrics
     secrets: SecretBox
+    agents: AgentDirectory
+    authenticator: Authenticator

@@ -11,12 +11,11 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from storage.errors import UnavailableError
-
 from controlplane import clock
 from controlplane.access.api_keys import api_key_hash, is_api_key
 from controlplane.access.authorize import Actor
 from controlplane.errors import UnauthenticatedError
+from storage.errors import UnavailableError
 
 if TYPE_CHECKING:
     from storage.database import Database

@@ -190,7 +190,7 @@ class Router:
 
 
 async def _run(chosen: Operation, call: Call) -> Reply | Stream:
-    answer = await chosen.handler(call)
+    answer: Any = await chosen.handler(call)
     if isinstance(answer, Stream):
         return answer
     if not isinstance(answer, Reply):

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from protocol.delegation import Link, verify_chain, verify_link
 from protocol.revocations import NO_REVOCATIONS
 
 from controlplane.cli.failures import FAILED, USAGE, CliError
 from controlplane.cli.session import Session
+from protocol.delegation import Link, verify_chain, verify_link
 from protocol.envelope import Envelope, envelope_from_value, parse_document
 from protocol.errors import Error
 from protocol.keys import PublicKey

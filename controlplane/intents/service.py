@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from storage.records import DocumentRecord, IntentRecord, ProgressRecord
-from storage.unit_of_work import UnitOfWork
-
 from controlplane.context import Hub
 from controlplane.intents.state import (
     OPEN,
+    SENT,
     UNACCEPTED,
     UNSENT,
     check_result,
@@ -27,10 +25,13 @@ from controlplane.intents.state import (
     refusal_summary,
     result_summary,
 )
+from protocol import limits
 from protocol.errors import UnknownIntentError
 from protocol.lifecycle import state_of
 from protocol.messages.intents import IntentState, Result
 from protocol.verification import Verified
+from storage.records import DocumentRecord, IntentRecord, ProgressRecord
+from storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +72,9 @@ def mark_accepted(
     Ids of other agents' orders, or of none, change nothing.
     """
     moved = []
-    for intent_id in intent_ids:
-        record = _own(uow, agent_did, intent_id)
-        if record is None:
-            continue
-        uow.outbox.delete_ref(agent_did, intent_id)
+    own = [one for one in intent_ids if _own(uow, agent_did, one) is not None]
+    uow.outbox.delete_refs(agent_did, own)
+    for intent_id in own:
         changed = uow.intents.transition(
             intent_id, IntentState.ACCEPTED, from_states=UNACCEPTED, accepted_at=now
         )
@@ -93,7 +92,7 @@ def mark_running(
     """Note that the order has started; returns the record when that was news."""
     if _own(uow, agent_did, intent_id) is None:
         return None
-    uow.outbox.delete_ref(agent_did, intent_id)
+    uow.outbox.delete_refs(agent_did, (intent_id,))
     return uow.intents.transition(
         intent_id,
         IntentState.RUNNING,
@@ -144,7 +143,7 @@ def finish_with_result(
         raise UnknownIntentError("no such order was sent to this agent")
     check_result(record, result)
     summary = result_summary(result, envelope.id)
-    uow.outbox.delete_ref(agent_did, record.id)
+    uow.outbox.delete_refs(agent_did, (record.id,))
     if is_terminal(record.state):
         if record.result_document_id != envelope.id:
             decide_repeated_result(record, summary)
@@ -241,7 +240,10 @@ def reconcile_holds(
 def expire_due(uow: UnitOfWork, *, now: datetime, limit: int = 500) -> list[IntentRecord]:
     """End up to `limit` orders whose time alone ends them; returns those that ended."""
     ended = []
-    for record in uow.intents.due_expired(now, limit):
+    # Asked for apart, so that orders that wait for a lost agent cannot hide queued ones.
+    due = list(uow.intents.due_expired(now, limit, states=UNSENT))
+    due += uow.intents.due_expired(now - limits.UNCONFIRMED_AFTER, limit, states=SENT)
+    for record in due:
         agent = None
         if record.state is not IntentState.QUEUED:
             agent = uow.agents.get(record.agent_did)
@@ -340,7 +342,7 @@ def _end_without_result(
     )
     if ended is None:
         return None
-    uow.outbox.delete_ref(ended.agent_did, intent_id)
+    uow.outbox.delete_refs(ended.agent_did, (intent_id,))
     data: dict[str, Any] = {"intentId": intent_id, "state": state.value}
     if unconfirmed:
         data["unconfirmed"] = True

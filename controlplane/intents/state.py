@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNSENT: Final = (IntentState.QUEUED,)
 UNACCEPTED: Final = (IntentState.QUEUED, IntentState.DISPATCHED)
+SENT: Final = (IntentState.DISPATCHED, IntentState.ACCEPTED, IntentState.RUNNING)
 OPEN: Final = (
     IntentState.QUEUED,
     IntentState.DISPATCHED,

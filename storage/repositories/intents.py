@@ -188,12 +188,20 @@ class Intents(Repository[IntentRecord]):
         """Return what an agent still owes an end, oldest first."""
         return self._all(_T.agent_did == did, _T.finished_at.is_(None), order=_T.id, limit=limit)
 
-    def due_expired(self, now: datetime, limit: int = 200) -> Sequence[IntentRecord]:
-        """Return open intents whose `expires_at` has come, the longest ago first."""
-        moment = TIME.encode(now)
-        return self._all(
-            _T.finished_at.is_(None), _T.expires_at <= moment, order=_T.expires_at, limit=limit
-        )
+    def due_expired(
+        self, now: datetime, limit: int = 200, *, states: Iterable[IntentState] | None = None
+    ) -> Sequence[IntentRecord]:
+        """Return open intents whose `expires_at` has come, the longest ago first.
+
+        Args:
+            now: `expires_at` is not after it.
+            limit: at most.
+            states: only those in one of these states; None for every open one.
+        """
+        where = [_T.finished_at.is_(None), _T.expires_at <= TIME.encode(now)]
+        if states is not None:
+            where.append(_T.state.in_([str(state) for state in states]))
+        return self._all(*where, order=_T.expires_at, limit=limit)
 
     def count_open(self) -> int:
         """Return how many intents have not ended."""

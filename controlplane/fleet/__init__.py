@@ -1,0 +1,1 @@
+"""The agents: who may come, who is there, who has to go."""

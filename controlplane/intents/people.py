@@ -1,0 +1,49 @@
+"""Orders on behalf of a person: the hub gives none that no grant of that person covers.
+
+The agent checks the same again, offline, with every condition (SPEC section 7, step 4). Here the
+action, realm and agent are compared; conditions are the agent's to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controlplane import clock
+from controlplane.access.authorize import Actor, authorize
+from controlplane.context import Hub
+from controlplane.errors import PersonNotCoveredError
+from controlplane.intents.targets import Recipient
+from protocol.capabilities import covers_action
+from storage.records import DelegationRecord
+
+
+async def check_person(
+    hub: Hub, actor: Actor, person: str, action: str, recipients: Sequence[Recipient]
+) -> None:
+    """Return when every recipient is covered by some grant to `person`.
+
+    Raises:
+        AccessDeniedError: the caller is another person, and may not represent others.
+        PersonNotCoveredError: some recipient is not covered.
+    """
+    own = actor.kind == "user" and person == actor.subject
+    for recipient in recipients:
+        if not own:
+            authorize(actor, "intents.represent", realm=recipient.realm)
+    now = clock.now()
+    grants = await hub.database.read(lambda uow: uow.delegations.for_subject(person, now))
+    for recipient in recipients:
+        if not any(_covers(grant, action, recipient) for grant in grants):
+            raise PersonNotCoveredError(f"no grant of {person} covers {action}")
+
+
+def _covers(grant: DelegationRecord, action: str, recipient: Recipient) -> bool:
+    for capability in grant.capabilities:
+        realms, agents = capability.get("realms"), capability.get("agents")
+        if (
+            covers_action(str(capability.get("action")), action)
+            and (realms is None or recipient.realm in realms)
+            and (agents is None or recipient.agent.did in agents)
+        ):
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""What agents may do: policies as people write them, signed for each agent."""
