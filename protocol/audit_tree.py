@@ -226,10 +226,13 @@ def verify_consistency(
 
 
 def _subtree_root(leaf_hashes: Sequence[bytes], start: int, end: int) -> bytes:
-    tree = Tree()
-    for position in range(start, end):
-        tree.append(leaf_hashes[position])
-    return tree.root()
+    level = list(leaf_hashes[start:end])
+    while len(level) > 1:
+        above = [node_hash(level[at], level[at + 1]) for at in range(0, len(level) - 1, 2)]
+        if len(level) % 2:
+            above.append(level[-1])  # a node without sibling rises as it is
+        level = above
+    return level[0] if level else EMPTY_ROOT
 
 
 def _split(size: int) -> int:

@@ -19,7 +19,7 @@ JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | flo
 
 # A string is taken whole (possessively, so no text makes it backtrack); a quote that opens no
 # complete string is a token of its own and ends the scan.
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]|"', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]|[,"]', re.DOTALL)
 _MAX_INTEGER_CHARS = len(str(-limits.MAX_SAFE_INTEGER))
 _SURROGATE_OR_NUL = re.compile("[\ud800-\udfff\0]")
 
@@ -35,14 +35,15 @@ def parse_strict_json(data: bytes | str) -> JsonValue:
     """
     text = _decode(data)
     opens = text.count("[") + text.count("{")
-    if opens > limits.MAX_JSON_DEPTH:
-        _scan_depth(text)
+    # Each value but the root is the first of its container or follows a comma.
+    many = opens + text.count(",") >= limits.MAX_JSON_VALUES
+    if many or opens > limits.MAX_JSON_DEPTH:
+        _scan_structure(text)
     try:
         value: JsonValue = _DECODER.decode(text)
     except ValueError as exc:
         raise BadJsonError("not JSON") from exc
-    # Each value but the root is the first of its container or follows a comma.
-    if opens + text.count(",") >= limits.MAX_JSON_VALUES:
+    if many:
         _count_values(value)
     # Raw NUL and raw surrogates cannot get here: only an escape can still name them.
     if "\\u" in text:
@@ -109,22 +110,22 @@ def _decode(data: bytes | str) -> str:
         raise BadJsonError("not UTF-8") from exc
 
 
-def _scan_depth(text: str) -> None:
-    """Raise for text that is too deep, without building a single value.
+def _scan_structure(text: str) -> None:
+    """Raise for text that is too deep or holds far too many values, without building one.
 
-    The loop ends after at most twice the permitted values in brackets and as many in strings:
-    each opening bracket is a value, each string a value or the key of one.
+    Every opening bracket and every comma brings a value, every string is a value or the key of
+    one: so the loop ends after a fixed multiple of the permitted values, however long the text.
     """
-    depth = opens = strings = 0
+    depth = values = strings = 0
     for match in _TOKEN.finditer(text):
         mark = match[0]
-        if mark in "[{":
+        if mark == ",":
+            values += 1
+        elif mark in "[{":
             depth += 1
-            opens += 1
+            values += 1
             if depth > limits.MAX_JSON_DEPTH:
                 raise BadJsonError(f"deeper than {limits.MAX_JSON_DEPTH}")
-            if opens > limits.MAX_JSON_VALUES:
-                raise BadJsonError(f"more than {limits.MAX_JSON_VALUES} values")
         elif mark in "]}":
             depth -= 1
             if depth < 0:
@@ -133,8 +134,8 @@ def _scan_depth(text: str) -> None:
             raise BadJsonError("not JSON")
         else:
             strings += 1
-            if strings > 2 * limits.MAX_JSON_VALUES:
-                raise BadJsonError(f"more than {limits.MAX_JSON_VALUES} values")
+        if values > 2 * limits.MAX_JSON_VALUES or strings > 2 * limits.MAX_JSON_VALUES:
+            raise BadJsonError(f"more than {limits.MAX_JSON_VALUES} values")
 
 
 def _count_values(root: JsonValue) -> None:

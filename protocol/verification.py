@@ -77,6 +77,7 @@ def verify_document(
         sender: the side it came from.
 
     Raises:
+        BadEnvelopeError: a control frame.
         BadSignatureError: row 5.
         WrongAudienceError: row 6.
         FutureError, ExpiredError: row 7.
@@ -85,6 +86,8 @@ def verify_document(
         UnknownTypeError, ForbiddenTypeError: row 9.
         BadPayloadError: row 10.
     """
+    if not envelope.is_document:
+        raise BadEnvelopeError("a control frame where a document belongs")
     verify_signature(envelope)
     check_audience(envelope, audience)
     check_document_freshness(envelope, now)
@@ -100,9 +103,12 @@ def verify_document_offline(envelope: Envelope, *, at: datetime | None) -> Verif
     Signature, type and payload hold, and the lifetime at the given moment when there is one.
 
     Raises:
+        BadEnvelopeError: a control frame.
         BadSignatureError, UnknownTypeError, BadPayloadError: as in `verify_document`.
         FutureError, ExpiredError: not valid at `at`.
     """
+    if not envelope.is_document:
+        raise BadEnvelopeError("a control frame where a document belongs")
     verify_signature(envelope)
     if at is not None:
         check_document_freshness(envelope, at)

@@ -1,0 +1,1 @@
+"""Tests, as sentences of behaviour; the folders mirror the four rooms."""

@@ -1,0 +1,1 @@
+"""The protocol room, against published vectors, properties and hostile input."""
