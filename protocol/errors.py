@@ -12,7 +12,7 @@ or payloads. The other rooms derive their own bases from `Error`; an edge catche
     |  |- AuthorityError          nobody who may has asked for this          (section 7)
     |  |- DocumentRefusedError    an authentic document that changes nothing (section 6)
     |  |- DeliveryError           a result or ack that fits nothing          (section 8)
-    |  `- KeyFileError, WeakKeyError, ConditionError, ProofError
+    |  `- KeyFileError, JoinTokenError, WeakKeyError, ConditionError, ProofError
     `- (storage, controlplane and agentd add their own bases)
 """
 
@@ -409,6 +409,12 @@ class KeyFileError(ProtocolError):
     """A key file that cannot be read, or must not be trusted as it lies."""
 
     code = "key_file"
+
+
+class JoinTokenError(ProtocolError):
+    """Text that is no join token."""
+
+    code = "bad_join_token"
 
 
 class WeakKeyError(ProtocolError):
