@@ -13,13 +13,7 @@ from typing import ClassVar, Final
 from pydantic import BaseModel
 
 from protocol import limits
-from protocol.conversation import (
-    ControlReceived,
-    Conversation,
-    Event,
-    HelloAccepted,
-    SessionState,
-)
+from protocol.conversation import Conversation
 from protocol.envelope import Envelope, envelope_from_value
 from protocol.errors import (
     AuthFailedError,
@@ -35,6 +29,7 @@ from protocol.messages import (
     RegisterAck,
     RegistrationPending,
 )
+from protocol.session_events import ControlReceived, Event, HelloAccepted, SessionState
 from protocol.verification import Side, verify_document
 
 ROUTE_ACTION: Final = "writ.route"

@@ -13,14 +13,7 @@ from pydantic import BaseModel
 
 from protocol import limits
 from protocol.base64_text import encode_base64
-from protocol.conversation import (
-    ControlReceived,
-    Conversation,
-    Event,
-    PeerFailed,
-    RegisterReceived,
-    SessionState,
-)
+from protocol.conversation import Conversation
 from protocol.envelope import Envelope
 from protocol.errors import AuthFailedError, SessionStateError
 from protocol.ids import parse_id
@@ -34,6 +27,13 @@ from protocol.messages import (
     RegisterAck,
     RegistrationPending,
     RegistrationRejected,
+)
+from protocol.session_events import (
+    ControlReceived,
+    Event,
+    PeerFailed,
+    RegisterReceived,
+    SessionState,
 )
 from protocol.verification import Side
 

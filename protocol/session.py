@@ -1,9 +1,10 @@
 """The sans-IO machines of both ends of a connection, and the events they speak in."""
 
 from protocol.agent_session import ROUTE_ACTION, AgentSession
-from protocol.conversation import (
+from protocol.conversation import Conversation
+from protocol.hub_session import HubSession
+from protocol.session_events import (
     ControlReceived,
-    Conversation,
     DocumentReceived,
     Event,
     FrameRefused,
@@ -12,7 +13,6 @@ from protocol.conversation import (
     RegisterReceived,
     SessionState,
 )
-from protocol.hub_session import HubSession
 
 __all__ = [
     "ROUTE_ACTION",
