@@ -26,8 +26,8 @@ _SQLITE_GONE = {
     sqlite3.SQLITE_PERM,
 }
 # SQLSTATE classes: 08 connection, 53 resources (disk, memory, connections), 57 operator
-# intervention, 58 system; single states: lock timeout, deadlock, serialization, read-only standby.
-_POSTGRES_LATER = ("08", "53", "57", "58", "55P03", "40P01", "40001", "25006", "25P03", "25P04")
+# intervention, 58 system; single states: lock timeout, read-only standby, terminated transaction.
+_POSTGRES_LATER = ("08", "53", "57", "58", "55P03", "25006", "25P03", "25P04")
 
 
 class ConnectionLostError(UnavailableError):
@@ -36,6 +36,10 @@ class ConnectionLostError(UnavailableError):
     def __init__(self, message: str, *, committing: bool = False) -> None:
         super().__init__(message)
         self.committing = committing
+
+
+class TryAgainError(UnavailableError):
+    """Two writers stood in each other's way and this one was rolled back; again at once."""
 
 
 def translate(error: BaseException) -> BaseException:
@@ -51,6 +55,8 @@ def translate(error: BaseException) -> BaseException:
             return ConflictError("the database holds something that does not allow this")
         if sqlstate.startswith(("08", "57P0")):
             return ConnectionLostError("the database closed the connection")
+        if sqlstate in {"40001", "40P01"}:
+            return TryAgainError("two writers stood in each other's way")
         if sqlstate.startswith(_POSTGRES_LATER):
             return UnavailableError("the database cannot do this now")
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from storage import migrate
 from storage.errors import UnavailableError
-from storage.failures import ConnectionLostError, translate
+from storage.failures import ConnectionLostError, TryAgainError, translate
 from storage.groups import MAX_GROUP_UNITS, MAX_QUEUED_UNITS, Outcome, UnitFailed, settle
 from storage.transaction import Transaction
 from storage.unit_of_work import UnitOfWork
@@ -28,6 +28,13 @@ Job = tuple[Callable[[UnitOfWork], Any], "asyncio.Future[Any]"]
 
 COMMAND_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
+_TRIES = 3
+
+
+def _may_run_again(error: BaseException | None) -> bool:
+    if isinstance(error, ConnectionLostError):
+        return not error.committing
+    return isinstance(error, TryAgainError)
 
 
 class PostgresEngine:
@@ -133,20 +140,19 @@ class PostgresEngine:
                 future.set_exception(outcome.error)
 
     async def _settle(self, units: Sequence[Callable[[UnitOfWork], Any]]) -> list[Outcome]:
-        # A connection that died while nothing was under way, or before COMMIT was sent, has kept
-        # nothing: the group may run again on a new one. One try, then the callers decide.
-        for last in (False, True):
+        # A connection that died before COMMIT was sent has kept nothing, and neither has the loser
+        # of a deadlock: such a group may run again. A few tries, then the callers decide.
+        for left in reversed(range(_TRIES)):
             try:
                 if self._connection is None:
                     self._connection = await self._engine.connect()
                 outcomes = await self._connection.run_sync(self._settle_on, units)
             except Exception as exc:
-                error = translate(exc)
-                outcomes = [Outcome(error=error)] * len(units)
+                outcomes = [Outcome(error=translate(exc))] * len(units)
             lost = [o.error for o in outcomes if isinstance(o.error, ConnectionLostError)]
             if lost:
                 await self._disconnect()
-            if last or len(lost) < len(units) or any(error.committing for error in lost):
+            if not left or not all(_may_run_again(outcome.error) for outcome in outcomes):
                 break
         return outcomes
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, insert, select, update
 
+from protocol.audit_tree import HASH_BYTES, Tree, leaf_hash
 from protocol.canonical import canonical_json
 from protocol.timestamps import format_timestamp
+from storage.errors import StorageError
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import AuditLeaf, Checkpoint
 from storage.repositories.base import Repository
-from storage.tables.audit import audit_checkpoints, audit_leaves
+from storage.tables.audit import audit_checkpoints, audit_leaves, audit_tree
 from storage.tables.columns import TIME
-from storage.transaction import BulkInsert, Transaction
+from storage.transaction import BulkInsert, Prepared, Transaction
 
 _T = audit_leaves.c
 _MAPPING: Mapping[AuditLeaf] = Mapping(audit_leaves, AuditLeaf)
 _CHECKPOINTS: Mapping[Checkpoint] = Mapping(audit_checkpoints, Checkpoint)
 _ADD = BulkInsert(audit_leaves, _MAPPING.names)
+_THE_TREE = audit_tree.c.id == bindparam("key")
+_LOAD = select(audit_tree.c.size, audit_tree.c.frontier).where(_THE_TREE)
+_LOOK = Prepared(_LOAD)
+# One appender at a time: on Postgres the row is locked until the commit, so a second hub waits
+# here and then reads what the first one left (SQLite has one writer anyway).
+_TAKE = Prepared(_LOAD.with_for_update())
+_SAVE = Prepared(
+    update(audit_tree)
+    .where(_THE_TREE)
+    .values(size=bindparam("new_size"), frontier=bindparam("new_frontier"))
+)
 
 
 class Audit(Repository[AuditLeaf]):
@@ -33,7 +45,7 @@ class Audit(Repository[AuditLeaf]):
 
     def __init__(self, transaction: Transaction) -> None:
         super().__init__(transaction)
-        self._size: int | None = None
+        self._tree: Tree | None = None  # the log as this transaction will leave it
 
     def append(
         self,
@@ -55,10 +67,9 @@ class Audit(Repository[AuditLeaf]):
             data: facts, never secrets.
             at: when; the time of the transaction otherwise.
         """
-        if self._size is None:
-            self._size = self.size()
-        index = self._size
-        self._size += 1
+        if self._tree is None:
+            self._tree = self._load(_TAKE)
+        index = self._tree.size
         moment = at or self._tx.now
         leaf = canonical_json(
             {
@@ -70,17 +81,33 @@ class Audit(Repository[AuditLeaf]):
                 "data": data,
             }
         )
-        digest = hashlib.sha256(b"\x00" + leaf).digest()
+        digest = leaf_hash(leaf)
+        self._tree.append(digest)
         self._tx.defer(_ADD, [(index, TIME.encode(moment), kind, actor, subject, leaf, digest)])
         return index
 
     def flush(self) -> None:
-        """Write what was appended."""
+        """Keep the tree over what was appended; the end of the transaction does it."""
+        if self._tree is not None:
+            frontier = b"".join(self._tree.frontier)
+            self._tx.run(_SAVE, key=1, new_size=self._tree.size, new_frontier=frontier)
 
     def size(self) -> int:
         """Return how many leaves there are."""
-        newest = self._tx.core(select(func.max(_T.index))).scalar_one()
-        return 0 if newest is None else int(newest) + 1
+        return self.tree().size
+
+    def tree(self) -> Tree:
+        """Return the tree over every leaf, to name its root; not to append to."""
+        tree = self._tree or self._load(_LOOK)
+        return Tree(tree.size, tree.frontier)
+
+    def _load(self, statement: Prepared) -> Tree:
+        row = self._tx.row(statement, key=1)
+        if row is None:
+            raise StorageError("the record has lost its tree")
+        size, hashes = row
+        starts = range(0, len(hashes), HASH_BYTES)
+        return Tree(size, [bytes(hashes[at : at + HASH_BYTES]) for at in starts])
 
     def leaves(self, start: int, end: int) -> list[AuditLeaf]:
         """Return the leaves with start <= index < end."""

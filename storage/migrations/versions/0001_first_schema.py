@@ -491,6 +491,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("realm", "user_id", name=op.f("pk_realm_members")),
     )
     op.create_index("ix_realm_members_user_id", "realm_members", ["user_id"], unique=False)
+    tree = sa.table(
+        "audit_tree",
+        sa.column("id", sa.BigInteger),
+        sa.column("size", sa.BigInteger),
+        sa.column("frontier", sa.LargeBinary),
+    )
+    op.bulk_insert(tree, [{"id": 1, "size": 0, "frontier": b""}])
     _make_append_only()
 
 
