@@ -1,0 +1,206 @@
+"""What happens at this hub, told live to whoever watches: bounded, in order, resumable.
+
+Owns the in-process event bus behind server-sent events, webhooks and waiting requests. An event
+says that something is already durable; losing events loses no fact. Knows nothing of HTTP, of
+sockets and of permissions: a subscriber passes the filter that says what it may see.
+Everything here runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controlplane.clock import new_id
+from protocol.errors import Error
+
+RING_EVENTS = 4_096
+"""How many events a subscriber can catch up on with `Last-Event-ID`."""
+SUBSCRIBER_EVENTS = 512
+"""How far a subscriber may fall behind before it is dropped."""
+
+
+class SubscriberLaggedError(Error):
+    """The subscriber read too slowly and was dropped; it may come back with its last event id."""
+
+    code = "lagged"
+    retryable = True
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that has happened.
+
+    Attributes:
+        id: UUIDv7; resume point for `Last-Event-ID`.
+        type: dotted name, such as `intent.finished`.
+        realm: realm whose members may see it, None for the hub's own.
+        data: JSON object; never a secret.
+        subject: id of the one thing it is about (an intent, a registration), when there is one.
+    """
+
+    id: str
+    type: str
+    realm: str | None
+    data: Mapping[str, Any]
+    subject: str | None = None
+
+
+class Subscription:
+    """One reader's queue; iterate it, and leave its `async with` block to end it."""
+
+    def __init__(
+        self,
+        bus: EventBus,
+        accepts: Callable[[Event], bool] | None,
+        subject: str | None,
+        max_events: int,
+    ) -> None:
+        self.subject = subject
+        self.gap = False
+        """Whether the requested last event was no longer known, so some may have been missed."""
+        self._bus = bus
+        self._accepts = accepts
+        self._max_events = max_events
+        self._queue: deque[Event] = deque()
+        self._ready = asyncio.Event()
+        self._lagged = False
+        self._closed = False
+
+    def offer(self, event: Event) -> None:
+        """Queue `event` when the filter takes it; past the bound the reader is dropped."""
+        if self._closed or self._lagged:
+            return
+        if self._accepts is not None and not self._accepts(event):
+            return
+        if len(self._queue) >= self._max_events:
+            self._lagged = True
+            self._queue.clear()
+        else:
+            self._queue.append(event)
+        self._ready.set()
+
+    async def next(self) -> Event | None:
+        """Return the next event, or None once the subscription is closed.
+
+        Raises:
+            SubscriberLaggedError: too many events were waiting.
+        """
+        while True:
+            if self._queue:
+                return self._queue.popleft()
+            if self._lagged:
+                raise SubscriberLaggedError("the reader fell too far behind")
+            if self._closed:
+                return None
+            self._ready.clear()
+            await self._ready.wait()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while (event := await self.next()) is not None:
+            yield event
+
+    def close(self) -> None:
+        """End the subscription; a waiting reader gets what is queued, then the end."""
+        self._closed = True
+        self._bus.forget(self)
+        self._ready.set()
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+
+class EventBus:
+    """Every subscriber sees every event it asked for, once and in order, or is told it lagged."""
+
+    def __init__(
+        self, *, ring_events: int = RING_EVENTS, subscriber_events: int = SUBSCRIBER_EVENTS
+    ) -> None:
+        self._ring: deque[Event] = deque(maxlen=ring_events)
+        self._subscriber_events = subscriber_events
+        self._watchers: dict[Subscription, None] = {}
+        self._by_subject: dict[str, dict[Subscription, None]] = {}
+        self._closed = False
+
+    @property
+    def subscribers(self) -> int:
+        """How many subscriptions are open."""
+        return len(self._watchers) + sum(len(group) for group in self._by_subject.values())
+
+    def publish(self, event: Event) -> None:
+        """Hand `event` to everybody who wants it; never waits."""
+        self._ring.append(event)
+        for watcher in list(self._watchers):
+            watcher.offer(event)
+        if event.subject is not None and self._by_subject:
+            for watcher in list(self._by_subject.get(event.subject, ())):
+                watcher.offer(event)
+
+    def emit(
+        self, type: str, *, realm: str | None, data: Mapping[str, Any], subject: str | None = None
+    ) -> Event:
+        """Publish a new event with a fresh id and return it."""
+        event = Event(new_id(), type, realm, data, subject)
+        self.publish(event)
+        return event
+
+    def subscribe(
+        self,
+        accepts: Callable[[Event], bool] | None = None,
+        last_event_id: str | None = None,
+        *,
+        subject: str | None = None,
+    ) -> Subscription:
+        """Return a subscription to all later events, after those since `last_event_id`.
+
+        Args:
+            accepts: which events the reader may and wants to see; None for all.
+            last_event_id: resume after it. When the ring has lost it, the whole ring is replayed
+                and `gap` is true on the subscription.
+            subject: only events about this id; many such subscriptions cost a publisher nothing.
+        """
+        subscription = Subscription(
+            self, accepts, subject, max(self._subscriber_events, len(self._ring))
+        )
+        if last_event_id is not None:
+            self._replay(subscription, last_event_id)
+        if self._closed:
+            subscription.close()
+        elif subject is None:
+            self._watchers[subscription] = None
+        else:
+            self._by_subject.setdefault(subject, {})[subscription] = None
+        return subscription
+
+    def _replay(self, subscription: Subscription, last_event_id: str) -> None:
+        ring = list(self._ring)
+        start = next((i + 1 for i, event in enumerate(ring) if event.id == last_event_id), None)
+        subscription.gap = start is None
+        for event in ring[start or 0 :]:
+            if subscription.subject is None or subscription.subject == event.subject:
+                subscription.offer(event)
+
+    def forget(self, subscription: Subscription) -> None:
+        """Drop a closed subscription; unknown ones are ignored."""
+        self._watchers.pop(subscription, None)
+        if subscription.subject is not None:
+            group = self._by_subject.get(subscription.subject)
+            if group is not None:
+                group.pop(subscription, None)
+                if not group:
+                    del self._by_subject[subscription.subject]
+
+    def close(self) -> None:
+        """End every subscription, now and later; used once, when the hub stops."""
+        self._closed = True
+        for watcher in list(self._watchers):
+            watcher.close()
+        for group in list(self._by_subject.values()):
+            for watcher in list(group):
+                watcher.close()

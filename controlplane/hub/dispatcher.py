@@ -1,0 +1,220 @@
+"""Moves what is owed to an agent from the durable outbox to its live connection, in order.
+
+The outbox is the truth: a row stays until the agent has acknowledged its document, so a crash at
+any moment only means that it is sent again. An intent is `dispatched` on disk before its first
+byte leaves, for what may have been sent can no longer simply expire. Woken by events; the only
+clock is the resend. Knows no message but what a row may hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from controlplane import clock, faults
+from controlplane.context import OutboxKind
+from controlplane.hub.connection import Connection
+from controlplane.hub.registry import Registry
+from controlplane.intents.service import mark_dispatched
+from controlplane.settings import HubSettings
+from protocol.envelope import parse_document
+from protocol.errors import Error
+from protocol.messages.delegations import DelegationUpdate
+from storage.database import Database
+from storage.records import IntentRecord, OutboxRecord
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+WINDOW_DOCUMENTS = 256
+"""Documents on their way to one agent without its acknowledgement."""
+RETRY_SECONDS = 1.0
+"""Until the outbox is looked at again when the database could not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows that may be sent now, the orders that became `dispatched` by it, whether more wait."""
+
+    rows: tuple[OutboxRecord, ...]
+    dispatched: tuple[IntentRecord, ...]
+    more: bool
+
+
+class Dispatcher:
+    """Drains the outbox of every agent that is online here."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        registry: Registry,
+        settings: HubSettings,
+        announce: Callable[[Sequence[IntentRecord]], None],
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._settings = settings
+        self._announce = announce
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    @property
+    def tasks(self) -> int:
+        """How many looks at an outbox are going on."""
+        return len(self._tasks)
+
+    def wake(self, did: str) -> None:
+        """Look at the outbox of `did` soon; nothing when it is not online here."""
+        connection = self._registry.get(did)
+        if connection is not None:
+            self._look(connection)
+
+    def attach(self, connection: Connection) -> None:
+        """Begin to serve an agent that has just come online: everything unacknowledged is due."""
+        connection.lane.unacked.clear()
+        connection.transport.set_writable_callback(functools.partial(self._look, connection))
+        self._look(connection)
+
+    def detach(self, connection: Connection) -> None:
+        """Stop serving a connection that has ended."""
+        connection.lane.unacked.clear()
+        connection.lane.wanted = False
+        if connection.lane.task is not None:
+            connection.lane.task.cancel()
+
+    def acknowledged(self, connection: Connection, document_ids: Iterable[str]) -> None:
+        """Make room for the next documents; their rows are already gone from the outbox."""
+        lane = connection.lane
+        was_full = len(lane.unacked) >= WINDOW_DOCUMENTS
+        for document_id in document_ids:
+            lane.unacked.pop(document_id, None)
+        if was_full or lane.starved:
+            self._look(connection)
+
+    def resend_silent(self, connection: Connection, now_seconds: float) -> None:
+        """Send again what the agent has been silent about for the resend time."""
+        lane = connection.lane
+        due = now_seconds - self._settings.intent_resend_seconds
+        silent = [ref for ref, sent_at in lane.unacked.items() if sent_at <= due]
+        if silent:
+            for ref in silent:
+                del lane.unacked[ref]
+            self._look(connection)
+
+    async def stop(self) -> None:
+        """Cancel every look; afterwards nothing is sent any more."""
+        self._stopped = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=RETRY_SECONDS)
+
+    # --- one connection's lane ---------------------------------------------------------------
+
+    def _look(self, connection: Connection) -> None:
+        lane = connection.lane
+        if self._stopped or not connection.is_online:
+            return
+        lane.wanted = True
+        if lane.task is None:
+            task = asyncio.get_running_loop().create_task(self._drain(connection))
+            lane.task = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self, connection: Connection) -> None:
+        lane = connection.lane
+        try:
+            while lane.wanted and connection.is_online:
+                lane.wanted = False
+                room = WINDOW_DOCUMENTS - len(lane.unacked)
+                lane.starved = room <= 0
+                if room <= 0 or not connection.transport.has_room:
+                    return  # an acknowledgement, or the drained buffer, looks again
+                claim = await self._claim(connection.agent_did, room)
+                self._announce(claim.dispatched)
+                if connection.is_online:
+                    self._send(connection, claim.rows)
+                lane.starved = claim.more
+                lane.wanted = lane.wanted or claim.more
+        except Error as error:
+            log.warning("outbox_unavailable", agent=connection.did, code=error.code)
+            asyncio.get_running_loop().call_later(RETRY_SECONDS, self._look, connection)
+        finally:
+            lane.task = None
+
+    async def _claim(self, did: str, room: int) -> Claim:
+        now = clock.now()
+        resend_before = now - timedelta(seconds=self._settings.intent_resend_seconds)
+        return await self._database.write(
+            lambda uow: claim_rows(uow, did, limit=room, now=now, resend_before=resend_before)
+        )
+
+    def _send(self, connection: Connection, rows: Sequence[OutboxRecord]) -> None:
+        now = time.monotonic()
+        added: list[OutboxRecord] = []
+        for row in rows:
+            if row.kind != OutboxKind.REMOVED_DELEGATION:
+                connection.lane.unacked[row.ref_id] = now
+            if row.kind in (OutboxKind.DELEGATION, OutboxKind.REMOVED_DELEGATION):
+                added.append(row)
+                continue
+            self._send_delegations(connection, added)
+            added = []
+            if row.kind == OutboxKind.INTENT:
+                faults.reach("intent_before_send")
+            self._try_send(connection, row)
+            faults.reach("intent_sent" if row.kind == OutboxKind.INTENT else "document_sent")
+        self._send_delegations(connection, added)
+
+    def _try_send(self, connection: Connection, row: OutboxRecord) -> None:
+        try:
+            connection.send_document(row.wire)
+        except Error as error:
+            # It stays in the outbox and is said again in the log: nothing is dropped silently.
+            log.error("document_unsendable", document=row.ref_id, code=error.code)
+
+    def _send_delegations(self, connection: Connection, rows: Sequence[OutboxRecord]) -> None:
+        if not rows:
+            return
+        added = [row for row in rows if row.kind == OutboxKind.DELEGATION]
+        removed = [row.ref_id for row in rows if row.kind == OutboxKind.REMOVED_DELEGATION]
+        update = DelegationUpdate(
+            added=tuple(parse_document(row.wire).as_value() for row in added),
+            removed=tuple(removed),
+        )
+        connection.send(update)
+
+
+def claim_rows(
+    uow: UnitOfWork, did: str, *, limit: int, now: datetime, resend_before: datetime
+) -> Claim:
+    """Return what to send to `did` next, with its intents made `dispatched` in the same unit.
+
+    Args:
+        uow: the unit of work.
+        did: the agent.
+        limit: how many rows at most.
+        now: the time of dispatch.
+        resend_before: what was sent before it and is still there is due again.
+    """
+    due = uow.outbox.pending(did, limit + 1, now=now, resend_before=resend_before)
+    rows = due[:limit]
+    intent_ids = [row.ref_id for row in rows if row.kind == OutboxKind.INTENT]
+    sendable = {record.id: record for record in mark_dispatched(uow, intent_ids, now=now)}
+    gone = [row.id for row in rows if row.kind == OutboxKind.INTENT and row.ref_id not in sendable]
+    rows = [row for row in rows if row.id not in gone]
+    # Nobody acknowledges that a delegation was taken away, so saying it once has to do.
+    told = [row.id for row in rows if row.kind == OutboxKind.REMOVED_DELEGATION]
+    uow.outbox.mark_sent([row.id for row in rows], now)
+    uow.outbox.delete([*gone, *told])
+    moved = tuple(record for record in sendable.values() if record.dispatched_at == now)
+    return Claim(tuple(rows), moved, len(due) > limit)

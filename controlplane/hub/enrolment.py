@@ -1,0 +1,331 @@
+"""From `register` to `register_ack`, pending or refused; and back to offline (sections 4 and 5).
+
+Owns which of the doors a proven key goes through. Who may be approved, and what an approval grants,
+is `controlplane.fleet`'s; this file only opens the door that the database says is open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from controlplane import clock, faults
+from controlplane.fleet.registrations import approve_by_token
+from controlplane.hub import join_tokens, welcome
+from controlplane.hub.connection import Connection
+from controlplane.hub.live import Live
+from controlplane.intents.service import announce
+from protocol.envelope import Envelope
+from protocol.errors import AuthFailedError, Error, KeyConflictError, RateLimitedError
+from protocol.keys import fingerprint
+from protocol.limits import CloseCode
+from protocol.messages.enrolment import Register, RegistrationPending, RegistrationRejected
+from storage.records import AgentRecord, RegistrationRecord
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """An agent that may come in, and what it has to be told."""
+
+    agent: AgentRecord
+    welcome: welcome.Welcome
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request that an admin has yet to decide; `new` when this connection made it."""
+
+    registration: RegistrationRecord
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """A key that may never come in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Too many requests wait already, of this address or in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An admin has said no."""
+
+    reason: str
+
+
+Door = Enrolled | Waiting | Revoked | Full | Rejected
+
+
+async def register(
+    live: Live, connection: Connection, envelope: Envelope, payload: Register
+) -> None:
+    """Take a `register` whose signature, session and challenge have been proved.
+
+    Raises:
+        AuthFailedError, WeakKeyError: the join token or the key is no good.
+        UnavailableError: the database cannot answer now.
+    """
+    _stop_deadline(connection)
+    did = envelope.sender_did
+    if not await _settle_conflict(live, connection, did):
+        return
+    door = await live.hub.database.write(
+        lambda uow: _choose_door(live, connection, envelope, payload, uow)
+    )
+    faults.reach("register_committed")
+    _open(live, connection, door, payload)
+
+
+def decided(live: Live, connection: Connection) -> None:
+    """Look up, beside everything else, what was decided about a pending connection."""
+    live.start(_look_again(live, connection), name="registration decided")
+
+
+async def _look_again(live: Live, connection: Connection) -> None:
+    if not connection.is_pending:
+        return
+    did = connection.agent_did
+    payload = connection.register_payload
+    if payload is None:
+        return
+
+    def unit(uow: UnitOfWork) -> Door | None:
+        agent = uow.agents.get(did)
+        if agent is not None:
+            return _enter(live, connection, agent, payload, uow, new=True)
+        registration = uow.registrations.get(connection.registration_id or "")
+        if registration is not None and registration.state == "rejected":
+            return Rejected(registration.reason or "")
+        return None
+
+    door = await live.hub.database.write(unit)
+    if door is not None and connection.is_pending:
+        _open(live, connection, door, payload)
+
+
+async def _settle_conflict(live: Live, connection: Connection, did: str) -> bool:
+    """Whether `connection` may hold the key; closes the loser (section 4)."""
+    registry = live.registry
+    holder = registry.holder(did)
+    if holder is not None and holder.transport.is_open:
+        alive = True
+        if registry.contest(did):
+            try:
+                alive = await holder.transport.probe(live.hub.settings.key_conflict_answer_seconds)
+            finally:
+                registry.settle(did)
+            if alive and connection.transport.is_open:
+                await live.hub.database.write(
+                    lambda uow: uow.audit.append(
+                        "key_conflict", did, did, {"address": connection.address}
+                    )
+                )
+                live.hub.events.emit(
+                    "agent.key_conflict", realm=None, data={"agent": did}, subject=did
+                )
+        if alive:
+            connection.fail(
+                KeyConflictError("this key has a live connection"), CloseCode.KEY_CONFLICT
+            )
+            return False
+        holder.close(CloseCode.KEY_CONFLICT, "replaced by a newer connection")
+        holder.transport.abort()
+    if not connection.transport.is_open:
+        return False
+    registry.claim(did, connection)
+    return True
+
+
+def _choose_door(
+    live: Live, connection: Connection, envelope: Envelope, payload: Register, uow: UnitOfWork
+) -> Door:
+    did = envelope.sender_did
+    agent = uow.agents.get(did)
+    if agent is not None:
+        if agent.state == "revoked":
+            return Revoked()
+        return _enter(live, connection, agent, payload, uow, new=False)
+    now = clock.now()
+    waiting = uow.registrations.get_by_key(envelope.public_key.multikey)
+    if waiting is not None and waiting.state == "pending" and waiting.expires_at > now:
+        return Waiting(waiting, new=False)
+    return _ask(live, connection, envelope, payload, uow)
+
+
+def _enter(
+    live: Live,
+    connection: Connection,
+    agent: AgentRecord,
+    payload: Register,
+    uow: UnitOfWork,
+    *,
+    new: bool,
+) -> Enrolled | Revoked:
+    if agent.state == "revoked":
+        return Revoked()
+    now = clock.now()
+    changes = _changed(agent, payload)
+    if changes:
+        uow.agents.update(agent.did, **changes)
+    uow.agents.set_presence(agent.did, True, now, connection.session.session_id)
+    message = welcome.gather(live.hub, agent, payload.holds, uow, now)
+    faults.reach("register_before_commit")
+    return Enrolled(agent, message, new)
+
+
+def _changed(agent: AgentRecord, payload: Register) -> dict[str, Any]:
+    """Return what the agent now says about itself that its record does not; labels set here win."""
+    told = {
+        "version": payload.version,
+        "capabilities": tuple(payload.capabilities),
+        "actions": [action.model_dump(mode="json", by_alias=True) for action in payload.actions],
+        "labels": {**payload.labels, **agent.labels},
+        "host": payload.host,
+        "llm": payload.llm,
+    }
+    return {name: value for name, value in told.items() if getattr(agent, name) != value}
+
+
+def _ask(
+    live: Live, connection: Connection, envelope: Envelope, payload: Register, uow: UnitOfWork
+) -> Door:
+    """Put an unknown key's request on disk, with its join token used up when it has one."""
+    hub = live.hub
+    now = clock.now()
+    envelope.public_key.check_point()
+    token = None
+    if payload.join is not None:
+        token = join_tokens.verify_join(uow, hub.secrets, payload, envelope.payload, now)
+    registrations = uow.registrations
+    if token is None and (
+        registrations.count_pending() >= hub.settings.max_pending
+        or registrations.count_pending(address=connection.address)
+        >= hub.settings.max_pending_per_address
+    ):
+        return Full()
+    registration = registrations.upsert_pending(
+        RegistrationRecord(
+            id=clock.new_id(),
+            public_key=envelope.public_key.multikey,
+            did=envelope.sender_did,
+            name=payload.name,
+            requested_at=now,
+            updated_at=now,
+            expires_at=now + timedelta(seconds=hub.settings.pending_lifetime_seconds),
+            address=connection.address,
+            fingerprint=fingerprint(hub.identity.root, envelope.public_key),
+            realm=token.realm if token is not None else None,
+            version=payload.version,
+            capabilities=tuple(payload.capabilities),
+            actions=[action.model_dump(mode="json", by_alias=True) for action in payload.actions],
+            labels=payload.labels,
+            host=payload.host,
+            llm=payload.llm,
+            join_token_id=token.id if token is not None else None,
+        )
+    )
+    uow.audit.append(
+        "registration.requested",
+        envelope.sender_did,
+        registration.id,
+        {"name": payload.name, "joinToken": token.id if token is not None else None},
+    )
+    if token is not None:
+        if not uow.join_tokens.use(token.id, now, envelope.sender_did):
+            raise AuthFailedError("the join token was used meanwhile")
+        if token.auto_approve:
+            agent = approve_by_token(uow, hub, registration, token)
+            return _enter(live, connection, agent, payload, uow, new=True)
+    faults.reach("register_before_commit")
+    return Waiting(registration, new=True)
+
+
+def _open(live: Live, connection: Connection, door: Door, payload: Register) -> None:
+    match door:
+        case Enrolled(agent, message, new):
+            count_registered(live, connection)
+            connection.name = agent.name
+            connection.realms = agent.realms
+            connection.register_payload = None
+            connection.was_online = True
+            connection.transport.limit_frames(live.hub.settings.max_frame_bytes)
+            connection.send(message.register_ack)
+            announce(live.hub, message.changed)
+            data = {"agent": agent.did, "name": agent.name}
+            realm = connection.realm
+            if new:
+                live.hub.events.emit("agent.enrolled", realm=realm, data=data, subject=agent.did)
+            live.hub.events.emit("agent.online", realm=realm, data=data, subject=agent.did)
+            live.dispatcher.attach(connection)
+        case Waiting(registration, new):
+            count_registered(live, connection)
+            connection.registration_id = registration.id
+            connection.register_payload = payload
+            connection.send(
+                RegistrationPending(
+                    registration_id=registration.id, fingerprint=registration.fingerprint
+                )
+            )
+            if new:
+                live.hub.events.emit(
+                    "registration.requested",
+                    realm=registration.realm,
+                    data={"registration": registration.id, "name": registration.name},
+                    subject=registration.id,
+                )
+        case Revoked():
+            connection.close(CloseCode.REFUSED, "revoked")
+        case Rejected(reason):
+            connection.send(RegistrationRejected(reason=reason))
+            connection.close(CloseCode.REFUSED, "rejected")
+        case Full():
+            connection.fail(RateLimitedError("too many requests wait"), CloseCode.RATE)
+
+
+def count_registered(live: Live, connection: Connection) -> None:
+    """Stop counting the connection among its address's unregistered ones; once."""
+    if connection.unregistered:
+        connection.unregistered = False
+        live.unregistered.leave(connection.address)
+
+
+def _stop_deadline(connection: Connection) -> None:
+    if connection.register_timer is not None:
+        connection.register_timer.cancel()
+        connection.register_timer = None
+
+
+async def note_offline(live: Live, connection: Connection) -> None:
+    """Let the connection's last effects become durable, then say that its agent is offline.
+
+    Presence is compare-and-set on the session: a newer connection's presence stays.
+    """
+    await connection.effects.settle()
+    did = connection.did
+    if did is None or not connection.was_online:
+        return
+    session = connection.session.session_id
+    try:
+        changed = await live.hub.database.write(
+            lambda uow: uow.agents.set_presence(did, False, clock.now(), session)
+        )
+    except Error as error:
+        log.warning("presence_unwritten", agent=did, code=error.code)
+        return
+    if changed:
+        live.hub.events.emit(
+            "agent.offline",
+            realm=connection.realm,
+            data={"agent": did, "name": connection.name},
+            subject=did,
+        )

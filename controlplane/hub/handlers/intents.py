@@ -1,0 +1,136 @@
+"""Orders on their way: the agent's acknowledgement, its progress, its result (section 8).
+
+Verifies and hands the facts to `controlplane.intents.service`; decides no state itself.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from controlplane import clock, faults
+from controlplane.hub.connection import Connection
+from controlplane.hub.handlers.answers import refusing
+from controlplane.hub.live import Live
+from controlplane.intents import service
+from protocol.envelope import Envelope
+from protocol.errors import UnknownIntentError
+from protocol.messages.intents import IntentAck, IntentProgress, Result
+from protocol.verification import Side, Verified, verify_document
+from storage.records import IntentRecord, ProgressRecord
+from storage.unit_of_work import UnitOfWork
+
+MAX_PROGRESS_REPORTS = 10_000
+"""Reports kept of one order; later ones are shown live and then gone."""
+
+
+def intent_ack(live: Live, connection: Connection, envelope: Envelope, payload: IntentAck) -> None:
+    """Note which orders are on the agent's disk; they need not be sent again."""
+    did = connection.agent_did
+    ids = [item.intent_id for item in payload.intents]
+
+    def unit(uow: UnitOfWork) -> list[IntentRecord]:
+        moved = service.mark_accepted(uow, did, ids, now=clock.now())
+        faults.reach("ack_before_commit")
+        return moved
+
+    def done(moved: list[IntentRecord]) -> None:
+        faults.reach("ack_committed")
+        live.dispatcher.acknowledged(connection, ids)
+        service.announce(live.hub, moved)
+
+    connection.effects.submit(unit, done, refusing(connection, envelope))
+
+
+def intent_progress(
+    live: Live, connection: Connection, envelope: Envelope, payload: IntentProgress
+) -> None:
+    """Keep a report of a running order and show it to whoever watches."""
+    did = connection.agent_did
+    now = clock.now()
+    kept = payload.index < MAX_PROGRESS_REPORTS
+
+    def unit(uow: UnitOfWork) -> tuple[IntentRecord, IntentRecord | None] | None:
+        if kept:
+            return service.record_progress(
+                uow,
+                did,
+                payload.intent_id,
+                index=payload.index,
+                kind=payload.kind,
+                data=payload.data,
+                now=now,
+            )
+        record = uow.intents.get(payload.intent_id)
+        return (record, None) if record is not None and record.agent_did == did else None
+
+    def done(news: tuple[IntentRecord, IntentRecord | None] | None) -> None:
+        live.dispatcher.acknowledged(connection, (payload.intent_id,))
+        if news is None:
+            return
+        record, started = news
+        if started is not None:
+            service.announce(live.hub, [started])
+        service.announce_progress(
+            live.hub,
+            record,
+            ProgressRecord(payload.intent_id, payload.index, payload.kind, payload.data, now),
+        )
+
+    connection.effects.submit(unit, done, refusing(connection, envelope))
+
+
+def result(live: Live, connection: Connection, envelope: Envelope) -> None:
+    """Take a signed result and acknowledge it once it is on disk.
+
+    Raises:
+        VerificationError: rows 5 to 10 do not hold.
+        UnknownIntentError: signed by another key than this connection's.
+    """
+    verified = cast(
+        Verified[Result],
+        verify_document(
+            envelope,
+            audience=live.hub.identity.hub_did,
+            now=clock.now(),
+            replay=None,  # the unit asks the database, where every document is remembered
+            sender=Side.AGENT,
+        ),
+    )
+    did = connection.agent_did
+    if envelope.sender_did != did:
+        raise UnknownIntentError("a result is taken from the agent that signed it")
+    intent_id = verified.payload.intent_id
+
+    def unit(uow: UnitOfWork) -> service.Finished:
+        finished = service.finish_with_result(uow, did, verified, now=clock.now())
+        faults.reach("result_before_commit")
+        return finished
+
+    def done(finished: service.Finished) -> None:
+        faults.reach("result_committed")
+        live.dispatcher.acknowledged(connection, (intent_id,))
+        connection.ack_result(intent_id, envelope.id)
+        faults.reach("result_acked")
+        if not finished.again:
+            service.announce(live.hub, [finished.record])
+
+    connection.effects.submit(unit, done, refusing(connection, envelope))
+
+
+def refused_document(
+    live: Live, connection: Connection, intent_id: str, code: str, message: str
+) -> None:
+    """End an order as `refused`, because the agent answered its document with an `error`."""
+    did = connection.agent_did
+
+    def unit(uow: UnitOfWork) -> IntentRecord | None:
+        return service.refuse_by_error(
+            uow, did, intent_id, code=code, message=message, now=clock.now()
+        )
+
+    def done(ended: IntentRecord | None) -> None:
+        live.dispatcher.acknowledged(connection, (intent_id,))
+        if ended is not None:
+            service.announce(live.hub, [ended])
+
+    connection.effects.submit(unit, done, lambda _error: None)
