@@ -1,0 +1,253 @@
+"""The action `http.get`: its params, its rules and its redirects; `http_exchange` does one hop.
+
+No host unless the policy rule lists it in `domains`; of a listed host only public addresses, and
+the address that was checked is the one connected to. Every redirect is a new order to itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import urljoin, urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, field_validator
+
+from agentd.errors import ExecutorError
+from agentd.executors.addresses import Network, matches_host, parse_networks
+from agentd.executors.base import Params, Work, check_output
+from agentd.executors.blocking import NETWORK, Halt
+from agentd.executors.files import encode_content
+
+MAX_URL_CHARS: Final = 8_000
+MAX_HEADERS: Final = 50
+MAX_HEADER_CHARS: Final = 8_000
+MAX_REDIRECTS: Final = 5
+MAX_SECONDS: Final = 60.0
+DEFAULT_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
+USER_AGENT: Final = "writ-agent"
+PORTS: Final = {"http": 80, "https": 443}
+
+# What the connection itself sets, or what would speak to a proxy or change the framing.
+_REFUSED_HEADERS: Final = frozenset(
+    [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-encoding",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ]
+)
+# Anything else may be a credential under a name of its own, so it stays with its first origin.
+_SAFE_ABROAD: Final = frozenset({"accept", "accept-language", "user-agent"})
+_HIDDEN_HEADERS: Final = frozenset(
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "set-cookie",
+        "set-cookie2",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "www-authenticate",
+    ]
+)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One URL taken apart: an ASCII host without brackets, and the text of the request line."""
+
+    scheme: str
+    host: str
+    port: int
+    request_target: str
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """What credentials are bound to."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def host_header(self) -> str:
+        """The value of `Host`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def parse_target(url: str) -> Target:
+    """Return the parts of an absolute http or https URL without credentials.
+
+    Raises:
+        ValueError: anything else; also characters that have no place in a URL.
+    """
+    if not url.isprintable() or " " in url or "\\" in url or len(url) > MAX_URL_CHARS:
+        raise ValueError("not a URL: a space, backslash or control character, or too long")
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    if scheme not in PORTS:
+        raise ValueError("a URL begins with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("a URL carries no credentials; use a header")
+    if not parts.hostname:
+        raise ValueError("a URL names a host")
+    host = parts.hostname.removesuffix(".")
+    if ":" not in host:
+        try:
+            host = host.encode("idna").decode("ascii").lower()
+        except UnicodeError:
+            raise ValueError("no such host name") from None
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
+        raise ValueError("no such host name")
+    path = parts.path or "/"
+    target = path + (f"?{parts.query}" if parts.query else "")
+    # Only what is not ASCII needs help: percent signs that are there stay as they are.
+    target = "".join(c if c.isascii() else "".join(f"%{b:02X}" for b in c.encode()) for c in target)
+    port = PORTS[scheme] if parts.port is None else parts.port
+    return Target(scheme, host, port, target)
+
+
+def _check_url(url: str) -> str:
+    parse_target(url)
+    return url
+
+
+class GetParams(Params):
+    """Params of `http.get`."""
+
+    url: Annotated[str, Field(max_length=MAX_URL_CHARS), AfterValidator(_check_url)]
+    headers: Annotated[dict[str, str], Field(max_length=MAX_HEADERS)] = {}
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if _TOKEN.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+                raise ValueError("a header has a token for a name and printable ASCII for a value")
+            if name.lower() in _REFUSED_HEADERS:
+                raise ValueError(f"the header {name.lower()} is not for an order to set")
+        if sum(len(name) + len(value) for name, value in headers.items()) > MAX_HEADER_CHARS:
+            raise ValueError(f"headers have at most {MAX_HEADER_CHARS} characters")
+        if len({name.lower() for name in headers}) != len(headers):
+            raise ValueError("a header comes once")
+        return headers
+
+
+class HttpGet:
+    """`http.get`: the output is `{status, headers, body, encoding}`.
+
+    Headers have lowercase names, those of the connection and cookies left out. Any status is an
+    answer, so the order has then succeeded.
+
+    Args:
+        allow_private: networks that may be reached although they are not public.
+        max_body_bytes: of the body, unpacked.
+    """
+
+    name = "http.get"
+    capability = "http"
+    description = "Fetch a URL on a host that the policy lists."
+    idempotent = True
+    params_model: type[BaseModel] = GetParams
+
+    def __init__(
+        self,
+        *,
+        allow_private: tuple[str, ...] = (),
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+    ) -> None:
+        self._allow_private: tuple[Network, ...] = parse_networks(allow_private)
+        self._max_body_bytes = max_body_bytes
+
+    async def execute(self, work: Work) -> JsonValue:
+        """Fetch, following up to five redirects, each checked like the first.
+
+        Raises:
+            ExecutorError: `domain_not_allowed`, `address_not_allowed`, `name_not_resolved`,
+                `connection_failed`, `tls_failed`, `bad_response`, `bad_redirect`,
+                `too_many_redirects`, `response_too_big`, `http_timed_out`, `output_too_big`.
+        """
+        params = work.params_as(GetParams)
+        seconds = work.remaining_seconds(MAX_SECONDS)
+        try:
+            async with asyncio.timeout(seconds):
+                return check_output(await self._follow(params, work), work)
+        except TimeoutError:
+            raise ExecutorError("http_timed_out", f"no answer in {seconds:g} seconds") from None
+
+    async def _follow(self, params: GetParams, work: Work) -> JsonValue:
+        # Brings urllib3 with it, which an agent that never gets such an order need not load.
+        from agentd.executors.http_exchange import Exchange
+
+        url = params.url
+        headers = {"user-agent": USER_AGENT, "accept": "*/*"}
+        headers |= {name.lower(): value for name, value in params.headers.items()}
+        target = parse_target(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            check_domain(target, work.domains)
+            halt = Halt()
+            exchange = Exchange(
+                target,
+                headers,
+                allow_private=self._allow_private,
+                max_body_bytes=self._max_body_bytes,
+                timeout_seconds=work.remaining_seconds(MAX_SECONDS),
+                halt=halt,
+            )
+            answer = await NETWORK.run(halt, exchange.perform)
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or location is None:
+                content, encoding = encode_content(answer.body)
+                shown: dict[str, JsonValue] = {
+                    name: value
+                    for name, value in answer.headers.items()
+                    if name not in _HIDDEN_HEADERS
+                }
+                return {
+                    "status": answer.status,
+                    "headers": shown,
+                    "body": content,
+                    "encoding": encoding,
+                }
+            url = urljoin(url, location)
+            previous, target = target, _parse_redirect(url)
+            if previous.scheme == "https" and target.scheme == "http":
+                raise ExecutorError("bad_redirect", "a redirect led from https to http")
+            if target.origin != previous.origin:
+                headers = {name: headers[name] for name in headers if name in _SAFE_ABROAD}
+        raise ExecutorError("too_many_redirects", f"more than {MAX_REDIRECTS} redirects")
+
+
+def check_domain(target: Target, domains: tuple[str, ...] | None) -> None:
+    """Refuse a host that no pattern names; without patterns every host.
+
+    Raises:
+        ExecutorError: `domain_not_allowed`.
+    """
+    if not any(matches_host(pattern, target.host, target.port) for pattern in domains or ()):
+        raise ExecutorError(
+            "domain_not_allowed", f"the policy rule lists no domain for {target.host[:200]!r}"
+        )
+
+
+def _parse_redirect(url: str) -> Target:
+    try:
+        return parse_target(url)
+    except ValueError as exc:
+        raise ExecutorError("bad_redirect", f"redirected to what cannot be used: {exc}") from None
