@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, field_validator
 
@@ -19,15 +18,14 @@ from agentd.executors.addresses import Network, matches_host, parse_networks
 from agentd.executors.base import Params, Work, check_output
 from agentd.executors.blocking import NETWORK, Halt
 from agentd.executors.files import encode_content
+from agentd.executors.http_target import MAX_URL_CHARS, Target, parse_target
+from agentd.executors.settings import DEFAULT_HTTP_BODY_BYTES
 
-MAX_URL_CHARS: Final = 8_000
 MAX_HEADERS: Final = 50
 MAX_HEADER_CHARS: Final = 8_000
 MAX_REDIRECTS: Final = 5
 MAX_SECONDS: Final = 60.0
-DEFAULT_MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 USER_AGENT: Final = "writ-agent"
-PORTS: Final = {"http": 80, "https": 443}
 
 # What the connection itself sets, or what would speak to a proxy or change the framing.
 _REFUSED_HEADERS: Final = frozenset(
@@ -68,59 +66,6 @@ _HIDDEN_HEADERS: Final = frozenset(
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One URL taken apart: an ASCII host without brackets, and the text of the request line."""
-
-    scheme: str
-    host: str
-    port: int
-    request_target: str
-
-    @property
-    def origin(self) -> tuple[str, str, int]:
-        """What credentials are bound to."""
-        return self.scheme, self.host, self.port
-
-    @property
-    def host_header(self) -> str:
-        """The value of `Host`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-def parse_target(url: str) -> Target:
-    """Return the parts of an absolute http or https URL without credentials.
-
-    Raises:
-        ValueError: anything else; also characters that have no place in a URL.
-    """
-    if not url.isprintable() or " " in url or "\\" in url or len(url) > MAX_URL_CHARS:
-        raise ValueError("not a URL: a space, backslash or control character, or too long")
-    parts = urlsplit(url)
-    scheme = parts.scheme.lower()
-    if scheme not in PORTS:
-        raise ValueError("a URL begins with http:// or https://")
-    if "@" in parts.netloc:
-        raise ValueError("a URL carries no credentials; use a header")
-    if not parts.hostname:
-        raise ValueError("a URL names a host")
-    host = parts.hostname.removesuffix(".")
-    if ":" not in host:
-        try:
-            host = host.encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            raise ValueError("no such host name") from None
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
-        raise ValueError("no such host name")
-    path = parts.path or "/"
-    target = path + (f"?{parts.query}" if parts.query else "")
-    # Only what is not ASCII needs help: percent signs that are there stay as they are.
-    target = "".join(c if c.isascii() else "".join(f"%{b:02X}" for b in c.encode()) for c in target)
-    port = PORTS[scheme] if parts.port is None else parts.port
-    return Target(scheme, host, port, target)
 
 
 def _check_url(url: str) -> str:
@@ -170,7 +115,7 @@ class HttpGet:
         self,
         *,
         allow_private: tuple[str, ...] = (),
-        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        max_body_bytes: int = DEFAULT_HTTP_BODY_BYTES,
     ) -> None:
         self._allow_private: tuple[Network, ...] = parse_networks(allow_private)
         self._max_body_bytes = max_body_bytes

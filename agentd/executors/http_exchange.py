@@ -28,7 +28,7 @@ from agentd.executors.blocking import Halt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentd.executors.http import Target
+    from agentd.executors.http_target import Target
 
 MAX_ADDRESSES: Final = 4
 CHUNK_BYTES: Final = 65536

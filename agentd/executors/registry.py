@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic import BaseModel
 
@@ -21,6 +21,7 @@ from agentd.executors.echo import Echo
 from agentd.executors.files import FilesList, FilesRead, FilesWrite
 from agentd.executors.http import HttpGet
 from agentd.executors.search import FilesSearch
+from agentd.executors.settings import ExecutorSettings, parse_executor_settings
 from agentd.executors.shell import ShellExec
 from protocol.ids import is_action
 
@@ -30,12 +31,12 @@ MAX_DESCRIPTION_CHARS: Final = 1_000
 _log = logging.getLogger(__name__)
 
 
-class ExecutorSettings(Protocol):
-    """What executors need to know of the agent's settings."""
+class HasExecutorTable(Protocol):
+    """The agent's settings, as far as executors need to know them."""
 
     @property
-    def http_allow_private(self) -> tuple[str, ...]:
-        """Networks that `http.get` may reach although they are not public."""
+    def executors(self) -> Mapping[str, Any]:
+        """The `[executors]` table of the settings file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,16 @@ class Discovery:
 
 
 def list_builtin_executors(settings: ExecutorSettings) -> list[Executor]:
-    """Return the executors of the built-in actions.
-
-    Raises:
-        ValueError: `http_allow_private` holds what is no network.
-    """
+    """Return the executors of the built-in actions."""
     return [
         Echo(),
         FilesRead(),
         FilesWrite(),
         FilesList(),
         FilesSearch(),
-        HttpGet(allow_private=tuple(settings.http_allow_private)),
+        HttpGet(
+            allow_private=settings.http_allow_private, max_body_bytes=settings.http_max_body_bytes
+        ),
         ShellExec(),
     ]
 
@@ -75,10 +74,15 @@ def list_builtin_executors(settings: ExecutorSettings) -> list[Executor]:
 def discover_executors(
     settings: ExecutorSettings, plugins: Iterable[EntryPoint] | None = None
 ) -> Discovery:
-    """Return the built-in executors and those of `plugins` (by default all installed)."""
+    """Return the built-in executors and those of `plugins` (by default all installed).
+
+    Actions that the settings disable are left out last: a plug-in never takes the name of one.
+    """
     found = {executor.name: executor for executor in list_builtin_executors(settings)}
     failures = []
     candidates = entry_points(group=ENTRY_POINTS) if plugins is None else plugins
+    if not settings.plugins:
+        candidates = ()
     for point in sorted(candidates, key=lambda point: (_distribution(point), point.name)):
         try:
             executor = _load(point)
@@ -89,12 +93,17 @@ def discover_executors(
         except (Exception, SystemExit) as exc:
             reason = f"{type(exc).__name__}: {exc}"[:300]
             failures.append(PluginFailure(point.name, _distribution(point), reason))
-    return Discovery(found, tuple(failures))
+    left = {name: found[name] for name in found if name not in settings.disabled}
+    return Discovery(left, tuple(failures))
 
 
-def load_executors(settings: ExecutorSettings) -> dict[str, Executor]:
-    """Return every executor by its action, after warning of plug-ins that were passed over."""
-    discovery = discover_executors(settings)
+def load_executors(settings: HasExecutorTable) -> dict[str, Executor]:
+    """Return every executor by its action, after warning of plug-ins that were passed over.
+
+    Raises:
+        SettingsError: the `[executors]` table cannot be used.
+    """
+    discovery = discover_executors(parse_executor_settings(settings.executors))
     for failure in discovery.failures:
         _log.warning(
             "plug-in %s of %s is not used: %s",

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -63,7 +65,9 @@ def test_a_path_that_leads_out_in_any_spelling_is_refused(workspace, path):
     assert (workspace.root.parent / "secret").read_text() == "key"
 
 
-@pytest.mark.parametrize("path", ["a%20b", "100%", "a\\b", "...", "..a", "%2e", "ä/\u202e", "~", "-rf"])
+@pytest.mark.parametrize(
+    "path", ["a%20b", "100%", "a\\b", "...", "..a", "%2e", "ä/\u202e", "~", "-rf"]
+)
 def test_odd_names_are_just_names(workspace, path):
     workspace.write(path, b"content")
     assert workspace.read(path, max_bytes=BIG) == b"content"
@@ -82,7 +86,8 @@ def test_whatever_is_accepted_stays_inside(path):
     try:
         names = parse_path(path)
     except ExecutorError as exc:
-        assert exc.code in ("outside_workspace", "bad_path")
+        if exc.code not in ("outside_workspace", "bad_path"):
+            raise
     else:
         joined = os.path.normpath("/".join(("/w", *names)))
         assert joined == "/w" or joined.startswith("/w/")
@@ -160,9 +165,16 @@ def test_a_folder_swapped_for_a_link_in_mid_operation_does_not_lead_out(workspac
 def _swap(root: Path, done: threading.Event) -> None:
     while not done.is_set():
         os.rename(root / "d", root / "kept")
-        os.symlink("../outside", root / "d")
-        os.unlink(root / "d")
-        os.rename(root / "kept", root / "d")
+        with contextlib.suppress(FileExistsError):  # a write has made the folder anew
+            os.symlink("../outside", root / "d")
+            os.unlink(root / "d")
+        while True:
+            try:
+                os.rename(root / "kept", root / "d")
+            except OSError:
+                shutil.rmtree(root / "d", ignore_errors=True)
+            else:
+                break
 
 
 def test_special_files_are_refused_and_never_block(workspace):
