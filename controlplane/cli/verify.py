@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from protocol.revocations import NO_REVOCATIONS
 
 from controlplane.cli.failures import FAILED, USAGE, CliError
 from controlplane.cli.session import Session
-from protocol.delegation import Link, verify_chain, verify_link
+from protocol.capabilities import covers_order
+from protocol.delegation import Chain, Link, RevocationView, verify_chain, verify_link
 from protocol.envelope import Envelope, envelope_from_value, parse_document
 from protocol.errors import Error
 from protocol.keys import PublicKey
@@ -100,14 +100,10 @@ def _prove_one(
     chain = _check_chain(document.public_key, root, path, held, document.timestamp)
     if document.type != "intent":
         return f"signed by {_who(document.public_key, root)}, {len(chain.links)} links"
-    from protocol.capabilities import covers
-
     for link in chain.links:
-        if not covers(
-            link.delegation.capabilities,
-            action=payload.action,
-            realm=payload.realm,
-            agent_did=document.audience,
+        if not any(
+            covers_order(one, action=payload.action, realm=payload.realm, agent=document.audience)
+            for one in link.delegation.capabilities
         ):
             raise CliError(f"link {link.envelope.id} does not cover it", code="not_granted")
     return f"{payload.action} ordered by {_who(document.public_key, root)}, {len(path)} links"
@@ -126,7 +122,7 @@ def _prove_result(document: Envelope, payload: Any, intents: dict[str, Envelope]
 
 def _check_chain(
     signer: PublicKey, root: PublicKey, path: list[str], held: dict[str, Link], at: datetime
-) -> Any:
+) -> Chain:
     return verify_chain(
         root=root,
         signer=signer,
@@ -134,9 +130,8 @@ def _check_chain(
         held=held,
         hub=None,
         hub_delegation_id=None,
-        revocations=NO_REVOCATIONS,
+        revocations=RevocationView(),
         now=at,
-        agent_did=None,
         forbid_hub=False,
     )
 
