@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import PurePath
 from typing import Protocol, cast
 
 from protocol.errors import ConditionError
+
+_MODULE = "cel.cel"
+"""Its name inside the package: an import of the package elsewhere finds and shares it, as it
+must, because the extension panics when it is initialised a second time."""
 
 
 class Program(Protocol):
@@ -38,6 +43,9 @@ def load_engine() -> Engine:
         ConditionError: the engine is not installed (extra `cel`), or will not load. A failure is
             not remembered, so an engine installed later is found.
     """
+    loaded = sys.modules.get(_MODULE)
+    if loaded is not None:
+        return cast(Engine, loaded)
     package = importlib.util.find_spec("cel")
     folders = list(package.submodule_search_locations or ()) if package is not None else []
     finder_details = (
@@ -46,13 +54,21 @@ def load_engine() -> Engine:
     )
     for folder in folders:
         finder = importlib.machinery.FileFinder(str(PurePath(folder)), finder_details)
-        spec = finder.find_spec("cel")
+        spec = finder.find_spec(_MODULE)
         if spec is None or spec.loader is None:
             continue
         try:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-        except ImportError as exc:
-            raise ConditionError("the CEL engine cannot be loaded") from exc
+        except BaseException as exc:
+            if isinstance(exc, Exception) or is_panic(exc):
+                raise ConditionError("the CEL engine cannot be loaded") from exc
+            raise
+        sys.modules[_MODULE] = module
         return cast(Engine, module)
     raise ConditionError("no CEL engine is installed, so no condition can be read")
+
+
+def is_panic(exc: BaseException) -> bool:
+    """Whether the engine panicked; its panics derive from BaseException and only have a name."""
+    return type(exc).__name__ == "PanicException"

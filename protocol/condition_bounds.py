@@ -69,6 +69,7 @@ class Bounds:
 
     Attributes:
         macro_weight: nesting of macros, `map` and `filter` counting two; 0: nothing repeats.
+        macro_depth: nesting of macros, each counting one.
         tokens: words and signs, so operations of one round.
         comparisons: operators and functions that read whole values.
         copies: the longest list that is written in the text, or values it may hold at once.
@@ -77,6 +78,7 @@ class Bounds:
     """
 
     macro_weight: int
+    macro_depth: int
     tokens: int
     comparisons: int
     copies: int
@@ -114,14 +116,15 @@ def check_bounds(bounds: Bounds, variables: Mapping[str, object]) -> None:
     size = _measure(variables)
     if bounds.macro_weight == 0:
         return
-    steps = max(size.longest_list, bounds.copies) ** bounds.macro_weight
+    longest = max(size.longest_list, bounds.copies)
+    steps, rounds = longest**bounds.macro_weight, longest**bounds.macro_depth
     if steps > MAX_STEPS or steps * bounds.tokens > MAX_OPERATIONS:
         raise ConditionError("the params are too long for a condition with macros")
     nodes = size.nodes + size.chars // _BYTES_PER_NODE
-    if steps * nodes * bounds.comparisons * bounds.copies > MAX_COMPARED_NODES:
+    if rounds * nodes * bounds.comparisons * bounds.copies > MAX_COMPARED_NODES:
         raise ConditionError("the params are too large for a condition with macros")
     if bounds.matches_in_macro and (
-        steps > MAX_MATCHES_IN_MACRO or size.longest_text > MAX_MATCH_TEXT_CHARS
+        rounds > MAX_MATCHES_IN_MACRO or size.longest_text > MAX_MATCH_TEXT_CHARS
     ):
         raise ConditionError("the params are too large for `matches` inside a macro")
 
@@ -140,10 +143,12 @@ def _tokens(source: str) -> list[_Token]:
             raise ConditionError(f"a condition has at most {MAX_TOKENS} words and signs")
     if not tokens:
         raise ConditionError("an empty condition")
-    # Adjacent strings are how a triple-quoted one would look to this scanner.
+    # What looks like two signs here could be one to the engine: a quote in triplicate, a comment.
     for before, after in pairwise(tokens):
         if before.kind == "string" and after.kind in ("string", "name") and after.text != "in":
             raise ConditionError("two strings side by side")
+        if before.text == after.text == "/":
+            raise ConditionError("a condition has no comments")
     return tokens
 
 
@@ -152,15 +157,16 @@ class _Scan:
 
     def __init__(self, tokens: list[_Token]) -> None:
         self.tokens = tokens
-        self.stack: list[tuple[str, int, int]] = []  # closing sign, macro weight, where it opened
-        self.macros = self.matches = self.plus = self.comparisons = self.deepest = 0
+        self.stack: list[tuple[str, int]] = []  # closing sign, macro weight
+        self.macros = self.matches = self.plus = self.comparisons = 0
+        self.heaviest = self.deepest = 0
         self.copies = 1
         self.match_paths: list[tuple[str, ...]] = []
         self.matches_in_macro = False
 
     @property
     def weight(self) -> int:
-        return sum(weight for _, weight, _ in self.stack)
+        return sum(weight for _, weight in self.stack)
 
     def bounds(self) -> Bounds:
         for index, token in enumerate(self.tokens):
@@ -173,9 +179,10 @@ class _Scan:
         if self.stack:
             raise ConditionError("a bracket is not closed")
         return Bounds(
-            macro_weight=self.deepest,
+            macro_weight=self.heaviest,
+            macro_depth=self.deepest,
             tokens=len(self.tokens),
-            comparisons=max(self.comparisons, 1),
+            comparisons=self.comparisons,
             copies=self.copies,
             match_paths=tuple(self.match_paths),
             matches_in_macro=self.matches_in_macro,
@@ -190,9 +197,10 @@ class _Scan:
         if sign in _OPENING:
             name = self._text(index - 1)
             weight = _MACROS.get(name, 0) if sign == "(" else 0
-            self.stack.append((_OPENING[sign], weight, index))
-            self.deepest = max(self.deepest, self.weight)
-            if len(self.stack) > MAX_BRACKETS or self.deepest > MAX_MACRO_WEIGHT:
+            self.stack.append((_OPENING[sign], weight))
+            self.heaviest = max(self.heaviest, self.weight)
+            self.deepest = max(self.deepest, sum(weight > 0 for _, weight in self.stack))
+            if len(self.stack) > MAX_BRACKETS or self.heaviest > MAX_MACRO_WEIGHT:
                 raise ConditionError("a condition is nested too deep")
         elif sign in ")]}":
             if not self.stack or self.stack[-1][0] != sign:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 
-from protocol.cel_engine import Program, load_engine
+from protocol.cel_engine import Program, is_panic, load_engine
 from protocol.condition_bounds import Bounds, check_bounds, parse_bounds
 from protocol.errors import ConditionError
 
@@ -122,7 +122,6 @@ def compile_condition(source: str) -> Condition:
 
 def _as_condition_error(exc: BaseException, what: str) -> BaseException:
     """`ConditionError` for whatever the engine raised; a signal of the process stays itself."""
-    # The engine's panics derive from BaseException and can only be told by their name.
-    if isinstance(exc, Exception) or type(exc).__name__ == "PanicException":
+    if isinstance(exc, Exception) or is_panic(exc):
         return ConditionError(f"the condition {what}: {str(exc)[:200]}")
     return exc
