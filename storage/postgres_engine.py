@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -28,7 +29,7 @@ Job = tuple[Callable[[UnitOfWork], Any], "asyncio.Future[Any]"]
 
 COMMAND_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
-_TRIES = 3
+_TRIES = 8
 
 
 def _may_run_again(error: BaseException | None) -> bool:
@@ -142,7 +143,9 @@ class PostgresEngine:
     async def _settle(self, units: Sequence[Callable[[UnitOfWork], Any]]) -> list[Outcome]:
         # A connection that died before COMMIT was sent has kept nothing, and neither has the loser
         # of a deadlock: such a group may run again. A few tries, then the callers decide.
-        for left in reversed(range(_TRIES)):
+        for attempt in range(_TRIES):
+            # Apart by chance, or two hubs that lock the same rows crosswise would meet again.
+            await asyncio.sleep(random.uniform(0, 0.02) * attempt * attempt)  # noqa: S311
             try:
                 if self._connection is None:
                     self._connection = await self._engine.connect()
@@ -152,7 +155,9 @@ class PostgresEngine:
             lost = [o.error for o in outcomes if isinstance(o.error, ConnectionLostError)]
             if lost:
                 await self._disconnect()
-            if not left or not all(_may_run_again(outcome.error) for outcome in outcomes):
+            if lost and attempt:  # a new connection failed as well: it is not a stale one
+                break
+            if not all(_may_run_again(outcome.error) for outcome in outcomes):
                 break
         return outcomes
 
@@ -210,7 +215,7 @@ class PostgresEngine:
         try:
             async with self._reading.connect() as connection:
                 return await connection.run_sync(
-                    lambda c: unit(UnitOfWork(Transaction(c, self._now())))
+                    lambda c: unit(UnitOfWork(Transaction(c, self._now(), read_only=True)))
                 )
         except Exception as exc:
             error = translate(exc)

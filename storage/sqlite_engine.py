@@ -212,7 +212,7 @@ class SqliteEngine:
         try:
             self._check_reader()
             with self._reader_engine.connect() as connection, connection.begin():
-                return unit(UnitOfWork(Transaction(connection, self._now())))
+                return unit(UnitOfWork(Transaction(connection, self._now(), read_only=True)))
         except Exception as exc:
             error = translate(exc)
             if isinstance(error, ConnectionLostError):

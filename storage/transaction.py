@@ -12,17 +12,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Table
+from sqlalchemy import Connection, CursorResult, Dialect, Select, Table
 from sqlalchemy.sql import ClauseElement, Executable
+
+from storage.errors import StorageError
 
 
 class Prepared:
     """A Core statement, compiled once a dialect; its values are already driver values."""
 
-    __slots__ = ("_compiled", "_statement")
+    __slots__ = ("_compiled", "_statement", "writes")
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
+        locks = isinstance(statement, Select) and statement._for_update_arg is not None
+        self.writes = locks or bool(getattr(statement, "is_dml", False))
         self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
@@ -72,8 +76,9 @@ class BulkInsert:
 class Transaction:
     """Statements of one transaction on one connection; deferred rows wait for `flush`."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, *, read_only: bool = False) -> None:
         self.connection = connection
+        self._read_only = read_only
         self.now = now
         """When the unit began; the default time of what it appends."""
         self.dialect = connection.dialect
@@ -83,11 +88,13 @@ class Transaction:
 
     def core(self, statement: Executable) -> CursorResult[Any]:
         """Run any statement after every deferred row."""
+        self._check(bool(getattr(statement, "is_dml", False)))
         self.flush()
         return self.connection.execute(statement)
 
     def rows(self, prepared: Prepared, **values: Any) -> Sequence[Sequence[Any]]:
         """Run a prepared statement that returns rows; sees deferred rows only after `flush`."""
+        self._check(prepared.writes)
         sql, order = prepared.compiled(self.dialect)
         parameters = tuple([values[name] for name in order])
         if self.is_sqlite:
@@ -102,6 +109,7 @@ class Transaction:
 
     def run(self, prepared: Prepared, **values: Any) -> int:
         """Run a prepared statement that changes rows; return how many."""
+        self._check(prepared.writes)
         sql, order = prepared.compiled(self.dialect)
         parameters = tuple([values[name] for name in order])
         if self.is_sqlite:
@@ -110,6 +118,7 @@ class Transaction:
 
     def defer(self, bulk: BulkInsert, rows: Iterable[tuple[Any, ...]]) -> None:
         """Keep rows to be inserted, in the order of `bulk.columns`, with the next flush."""
+        self._check(True)
         self._deferred.setdefault(bulk, []).extend(rows)
 
     def flush(self, *only: BulkInsert) -> None:
@@ -120,6 +129,11 @@ class Transaction:
             rows = self._deferred.pop(bulk, None)
             if rows:
                 self._insert(bulk, rows)
+
+    def _check(self, writes: bool) -> None:
+        # The database would refuse too, but later, and not the rows that are only deferred.
+        if writes and self._read_only:
+            raise StorageError("a reading unit tried to write")
 
     def _insert(self, bulk: BulkInsert, rows: list[tuple[Any, ...]]) -> None:
         sql = bulk.sql(self.dialect)
