@@ -47,6 +47,7 @@ class AgentSession(Conversation):
     """The agent's end. The key proved by `hello` is the hub's key of the socket for good."""
 
     peer_side: ClassVar[Side] = Side.HUB
+    opening_type: ClassVar[str] = "hello"
 
     def __init__(
         self,

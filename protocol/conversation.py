@@ -60,6 +60,8 @@ class Conversation(ABC):
 
     peer_side: ClassVar[Side]
     """Which side the other end is."""
+    opening_type: ClassVar[str]
+    """The type that introduces the other end; a second one ends the connection."""
 
     def __init__(self, *, key: Signer, clock_skew_seconds: int) -> None:
         self._key = key
@@ -273,7 +275,7 @@ class Conversation(ABC):
 
     def _must_end(self, envelope: Envelope) -> bool:
         """Whether a frame that fails rows 9 or 10 ends the connection all the same."""
-        return not self._is_introduced() or envelope.type in ("hello", "register")
+        return not self._is_introduced() or envelope.type == self.opening_type
 
     def _end(
         self,

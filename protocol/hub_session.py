@@ -52,6 +52,7 @@ class HubSession(Conversation):
     """The hub's end. The key that signs `register` is the key of the socket for good."""
 
     peer_side: ClassVar[Side] = Side.AGENT
+    opening_type: ClassVar[str] = "register"
 
     def __init__(
         self,

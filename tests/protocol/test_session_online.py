@@ -128,6 +128,7 @@ def test_the_clock_skew_is_inclusive(seconds: int) -> None:
         ({"type": "nonsense"}, "unknown_type"),
         ({"type": "pong"}, "forbidden_type"),
         ({"type": "register_ack"}, "forbidden_type"),
+        ({"type": "hello"}, "forbidden_type"),
         ({"payload": {}}, "bad_payload"),
     ],
 )
@@ -213,3 +214,13 @@ def test_after_the_end_nothing_is_read() -> None:
     pair.to_hub(b"")
     assert pair.to_hub(beat(pair)) == []
     assert pair.hub.state is SessionState.CLOSED
+
+
+def test_a_second_hello_closes() -> None:
+    pair = Pair().go_online()
+    frame = beat(
+        pair, type="hello", sequence=3, audience=AGENT.public_key.did, signer=HUB, payload={}
+    )
+    [event] = pair.to_agent(frame)
+    assert isinstance(event, PeerFailed)
+    assert (event.code, event.close_code) == ("forbidden_type", 4400)
