@@ -102,7 +102,7 @@ def run_and_exit(command: click.Command) -> NoReturn:
     """Run a click command; never a traceback for anything a user can cause."""
     as_json = "--json" in sys.argv[1:]
     try:
-        outcome = command.main(standalone_mode=False)
+        outcome = command.main(prog_name="writ", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(outcome if isinstance(outcome, int) else DONE)
     except click.exceptions.Abort:

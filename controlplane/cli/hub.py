@@ -1,0 +1,206 @@
+"""`writ hub ...`: start and look after a hub on this machine.
+
+The only commands that need the `hub` extra; every import of the server stands inside a function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from controlplane.cli.failures import USAGE, CliError
+from controlplane.cli.session import Session
+
+if TYPE_CHECKING:
+    from controlplane.settings import HubSettings
+
+_data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path))
+_database_url = click.option("--database-url", help="sqlite+aiosqlite:///... or postgresql+asyncpg")
+_config = click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path))
+
+
+@click.group()
+def hub() -> None:
+    """Start and look after a hub."""
+
+
+@hub.command("init")
+@_data_dir
+@_database_url
+@_config
+@click.option("--root-key", "root_key_file", type=click.Path(exists=True, path_type=Path))
+@click.pass_obj
+def init(session: Session, /, **flags: Any) -> None:
+    """Make a hub: root key, hub key, first admin, and one API key that is shown once."""
+    settings = _settings(flags)
+    from controlplane.first_start import init_hub
+
+    made = asyncio.run(init_hub(settings))
+    value = {
+        "rootDid": made.root_did,
+        "hubDid": made.hub_did,
+        "rootKeyFile": str(made.root_key_file),
+        "operatorDid": made.operator_did,
+        "operatorKeyFile": str(made.operator_key_file),
+        "dataDir": str(made.data_dir),
+        "apiKey": made.api_key,
+    }
+    session.printer.record(value, [(name, name) for name in value])
+    if made.api_key is None:
+        session.printer.say("\nThis hub was here already; nothing was changed.")
+        session.printer.say("A lost API key is replaced by: writ hub new-key")
+        return
+    _tell_root(session, made.root_key_file, own=settings.root_key_file is None)
+
+
+@hub.command("run")
+@click.option("--host", help="Address to listen on; 127.0.0.1 unless told otherwise.")
+@click.option("--port", type=click.IntRange(0, 65535), help="8080; 0 lets the system choose.")
+@_data_dir
+@_database_url
+@click.option("--bus-url", help="nats://... for several hubs.")
+@_config
+@click.pass_obj
+def run(session: Session, /, **flags: Any) -> None:
+    """Serve agents, REST and the dashboard on one port until SIGTERM."""
+    settings = _settings(flags)
+    from controlplane.first_start import init_hub
+    from controlplane.server import run_hub
+
+    if not settings.keys_dir.exists():
+        made = asyncio.run(init_hub(settings))
+        if made.api_key is not None:
+            click.echo(f"A new hub in {made.data_dir}", err=True)
+            click.echo(f"API key, shown once: {made.api_key}", err=True)
+            _tell_root(session, made.root_key_file, own=settings.root_key_file is None)
+
+    def ready(url: str) -> None:
+        if session.printer.for_people:
+            click.echo(f"writ hub on {url} - API docs {url}/docs - Ctrl-C ends it", err=True)
+        else:
+            session.printer.line({"ready": True, "url": url})
+
+    run_hub(settings, ready=ready)
+
+
+@hub.command("doctor")
+@_data_dir
+@_database_url
+@_config
+@click.pass_context
+def doctor(ctx: click.Context, /, **flags: Any) -> None:
+    """Print each setting, where it came from, and what is unsafe; exit 1 when something is broken.
+
+    Secrets are shown as set or not, never by value.
+    """
+    session: Session = ctx.obj
+    settings = _settings(flags)
+    from controlplane.doctor import examine
+
+    report = asyncio.run(examine(settings))
+    if not session.printer.for_people:
+        session.printer.data(report)
+    else:
+        session.printer.table(
+            ["SETTING", "VALUE", "FROM"],
+            [[row["name"], row["value"], row["origin"]] for row in report["settings"]],
+        )
+        click.echo()
+        for row in report["checks"]:
+            colour = {"ok": "green", "unsafe": "yellow", "broken": "red"}[row["verdict"]]
+            click.echo(f"{click.style(row['verdict'].ljust(7), fg=colour)} {row['says']}")
+    ctx.exit(1 if any(row["verdict"] == "broken" for row in report["checks"]) else 0)
+
+
+@hub.command("migrate")
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def migrate(session: Session, /, **flags: Any) -> None:
+    """Bring the database's schema to this version; nothing happens when it is there already."""
+    settings = _settings(flags)
+    from storage.database import Database
+
+    async def upgrade() -> None:
+        await (await Database.open(settings.effective_database_url)).close()
+
+    asyncio.run(upgrade())
+    session.printer.say("the schema is this version's")
+    if not session.printer.for_people:
+        session.printer.data({"migrated": True})
+
+
+@hub.command("new-key")
+@click.option("--name", default="console", show_default=True, help="To tell it from others.")
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def new_key(session: Session, /, name: str, **flags: Any) -> None:
+    """Make another API key of the first admin; needs the data folder, not the hub."""
+    settings = _settings(flags)
+    from controlplane.first_start import new_admin_key
+
+    key = asyncio.run(new_admin_key(settings, name))
+    if session.printer.for_people:
+        click.echo(key)
+    else:
+        session.printer.data({"apiKey": key})
+
+
+@hub.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def backup(session: Session, /, file: Path, **flags: Any) -> None:
+    """Write keys, database and files into one archive; safe while the hub runs."""
+    settings = _settings(flags)
+    from controlplane.backup import write_backup
+
+    made = write_backup(settings, file)
+    session.printer.record(made, [("file", "file"), ("members", "members"), ("bytes", "bytes")])
+    session.printer.say("It holds private keys: keep it as safe as them.")
+
+
+@hub.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_data_dir
+@_config
+@click.pass_obj
+def restore(session: Session, /, file: Path, **flags: Any) -> None:
+    """Make a data folder from an archive; the folder must not exist or be empty."""
+    settings = _settings(flags)
+    from controlplane.backup import read_backup
+
+    made = read_backup(settings, file)
+    session.printer.record(made, [("dataDir", "dataDir"), ("members", "members")])
+
+
+def _settings(flags: dict[str, Any]) -> HubSettings:
+    try:
+        import sqlalchemy  # noqa: F401 - only to know whether the extra is there
+
+        from controlplane.settings import load_settings
+    except ImportError as exc:
+        text = f"a hub needs more than this installation has ({exc.name}): pip install 'writd[hub]'"
+        raise CliError(text, exit_code=USAGE) from exc
+    config_file = flags.pop("config_file", None)
+    return load_settings(flags, config_file=config_file)
+
+
+def _tell_root(session: Session, path: Path, *, own: bool) -> None:
+    if not own or not (session.printer.for_people or sys.stderr.isatty()):
+        return
+    click.echo(
+        f"\nThe root key lies in {path}.\n"
+        "Whoever has it owns the fleet, and the hub does not need it to run. Move it to a machine\n"
+        "that is off, or a safe: docs/how-to/keep-the-root-key-offline.md",
+        err=True,
+    )

@@ -1,0 +1,109 @@
+"""What `writ hub doctor` looks at: settings with their origins, and what is unsafe or broken."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import shutil
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from controlplane.identity import HubIdentity
+from controlplane.settings import HubSettings
+from protocol.errors import Error
+from storage.database import Database
+
+Verdict = Literal["ok", "unsafe", "broken"]
+LOW_DISK_BYTES = 1024**3
+
+
+async def examine(settings: HubSettings) -> dict[str, Any]:
+    """Return `{"settings": [{name, value, origin}], "checks": [{name, verdict, says}]}`.
+
+    Reads only; starts nothing, migrates nothing, and shows no secret.
+    """
+    rows = [
+        {"name": name, "value": _shown(name, getattr(settings, name)), "origin": origin}
+        for name, origin in settings.origins.items()
+    ]
+    checks = [
+        _check_identity(settings),
+        _check_root_key(settings),
+        _check_listening(settings),
+        _check_disk(settings),
+        _check_conditions(),
+        await _check_database(settings),
+    ]
+    return {"settings": rows, "checks": checks}
+
+
+def _row(name: str, verdict: Verdict, says: str) -> dict[str, str]:
+    return {"name": name, "verdict": verdict, "says": says}
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)"
+    text = "" if value is None else str(value)
+    if name.endswith("_url") and "@" in text:
+        scheme, _, rest = text.partition("://")
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return text
+
+
+def _check_identity(settings: HubSettings) -> dict[str, str]:
+    try:
+        identity = HubIdentity.load(settings)
+    except Error as exc:
+        return _row("identity", "broken", f"{exc.message} [{exc.code}]")
+    return _row("identity", "ok", f"hub {identity.hub_did} under root {identity.root_did}")
+
+
+def _check_root_key(settings: HubSettings) -> dict[str, str]:
+    path = settings.keys_dir / "root.pem"
+    if path.exists():
+        return _row("root_key", "unsafe", f"the root key lies beside the hub: {path}; take it away")
+    return _row("root_key", "ok", "the root key is not in the hub's folder")
+
+
+def _check_listening(settings: HubSettings) -> dict[str, str]:
+    try:
+        loopback = ipaddress.ip_address(settings.host).is_loopback
+    except ValueError:
+        loopback = settings.host == "localhost"
+    if loopback:
+        return _row("listening", "ok", f"listens on {settings.host} only")
+    if settings.public_url.startswith("https://"):
+        return _row("listening", "ok", f"listens on {settings.host}, reached as https")
+    says = f"listens on {settings.host} without TLS: put a TLS proxy in front, set public_url"
+    return _row("listening", "unsafe", says)
+
+
+def _check_disk(settings: HubSettings) -> dict[str, str]:
+    folder = settings.data_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    verdict: Verdict = "ok" if free > LOW_DISK_BYTES else "unsafe"
+    return _row("disk", verdict, f"{free // 1024**2} MiB free in {folder}")
+
+
+def _check_conditions() -> dict[str, str]:
+    if importlib.util.find_spec("cel") is None:
+        return _row("conditions", "unsafe", "no CEL engine: conditions cannot be tested here")
+    return _row("conditions", "ok", "the CEL engine is installed")
+
+
+async def _check_database(settings: HubSettings) -> dict[str, str]:
+    try:
+        database = await Database.open(settings.effective_database_url, create=False)
+    except Error as exc:
+        return _row("database", "broken", f"{exc.message} [{exc.code}]")
+    try:
+        await database.ping()
+    except Error as exc:
+        return _row("database", "broken", f"{exc.message} [{exc.code}]")
+    finally:
+        await database.close()
+    return _row("database", "ok", "answers, and its schema is this version's")
