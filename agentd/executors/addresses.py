@@ -84,5 +84,15 @@ def matches_host(pattern: str, host: str, port: int) -> bool:
     if pattern == "*":
         return True
     if pattern.startswith("*."):
-        return host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+        # The numbers of an address are no domains of each other: 127.0.0.1 is not below 0.0.1.
+        below = host.endswith(pattern[1:]) and len(host) > len(pattern) - 1
+        return below and not _is_address(host)
     return bool(pattern) and host == pattern
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -8,6 +8,7 @@ Imported on the first order only, for it loads urllib3.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import ipaddress
 import os
 import socket
@@ -86,6 +87,8 @@ class Exchange:
             raise ExecutorError("tls_failed", str(exc.reason or "TLS failed")[:200]) from exc
         except TimeoutError as exc:
             raise ExecutorError("http_timed_out", "the host took too long") from exc
+        except http.client.HTTPException as exc:
+            raise ExecutorError("bad_response", f"not HTTP: {type(exc).__name__}") from exc
         except (OSError, urllib3.exceptions.HTTPError) as exc:
             raise ExecutorError("connection_failed", type(exc).__name__) from exc
 
