@@ -192,10 +192,10 @@ def decide_approvals(
     """Return where the request stands, the first final outcome winning.
 
     Decisions are taken in the order of their times; one person counts once, and a denial ends it
-    even by a person who approved before.
+    even by a person who approved before. Of two at one moment the denial is first.
     """
     approvals: dict[str, str] = {}
-    for decision in sorted(decisions, key=lambda counted: counted.at):
+    for decision in sorted(decisions, key=lambda counted: (counted.at, counted.approved)):
         if decision.request_id != request.request_id or decision.at >= request.expires:
             continue
         if not decision.approved:

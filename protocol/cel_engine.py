@@ -27,6 +27,9 @@ class Program(Protocol):
     def execute(self, context: Mapping[str, object]) -> object:
         """Return the value of the expression over `context`; raises whatever the engine does."""
 
+    def variables(self) -> list[str]:
+        """Return the names the expression refers to, those bound by its macros too."""
+
 
 class Engine(Protocol):
     """The part of the extension module that is used here."""

@@ -113,9 +113,9 @@ def check_bounds(bounds: Bounds, variables: Mapping[str, object]) -> None:
         text = _resolve(variables, path)
         if isinstance(text, str) and len(text) > MAX_MATCH_TEXT_CHARS:
             raise ConditionError(f"`matches` reads at most {MAX_MATCH_TEXT_CHARS} characters")
-    size = _measure(variables)
     if bounds.macro_weight == 0:
         return
+    size = _measure(variables)
     longest = max(size.longest_list, bounds.copies)
     steps, rounds = longest**bounds.macro_weight, longest**bounds.macro_depth
     if steps > MAX_STEPS or steps * bounds.tokens > MAX_OPERATIONS:

@@ -85,6 +85,7 @@ class Condition:
 
     source: str
     bounds: Bounds
+    names: frozenset[str]
     program: Program = field(repr=False, compare=False)
 
     def evaluate(self, variables: Mapping[str, object]) -> bool:
@@ -95,8 +96,10 @@ class Condition:
                 bool, or variables too large to be sure that the evaluation ends soon.
         """
         check_bounds(self.bounds, variables)
+        # Only what the text names is handed over: converting the rest would cost the most.
+        named = {name: variables[name] for name in self.names & variables.keys()}
         try:
-            result = self.program.execute(variables)
+            result = self.program.execute(named)
         except BaseException as exc:
             raise _as_condition_error(exc, "cannot be evaluated") from exc
         if not isinstance(result, bool):
@@ -115,9 +118,10 @@ def compile_condition(source: str) -> Condition:
     engine = load_engine()
     try:
         program = engine.compile(source)
+        names = frozenset(program.variables())
     except BaseException as exc:
         raise _as_condition_error(exc, "is not CEL") from exc
-    return Condition(source, bounds, program)
+    return Condition(source, bounds, names, program)
 
 
 def _as_condition_error(exc: BaseException, what: str) -> BaseException:

@@ -227,14 +227,21 @@ def test_a_panic_of_the_engine_is_an_error_and_a_signal_is_not() -> None:
         def __init__(self, exc: BaseException) -> None:
             self.exc = exc
 
+        def variables(self) -> list[str]:
+            return []
+
         def execute(self, context: object) -> object:
             raise self.exc
 
     good = compile_condition("true")
-    panicking = conditions.Condition("true", good.bounds, Raising(PanicException("index")))
+    panicking = conditions.Condition(
+        "true", good.bounds, frozenset(), Raising(PanicException("index"))
+    )
     with pytest.raises(ConditionError):
         panicking.evaluate({})
-    interrupted = conditions.Condition("true", good.bounds, Raising(KeyboardInterrupt()))
+    interrupted = conditions.Condition(
+        "true", good.bounds, frozenset(), Raising(KeyboardInterrupt())
+    )
     with pytest.raises(KeyboardInterrupt):
         interrupted.evaluate({})
 
