@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import rfc8785
 
@@ -41,7 +41,7 @@ def canonical_json(value: JsonValue) -> bytes:
             a lone surrogate, or nesting without end.
     """
     try:
-        spelling = _spelling(value)
+        spelling = _spelling((value,))
         if spelling is _Spelling.ANY_SORTED:
             return _encode_sorted(value)
         if spelling is _Spelling.STDLIB:
@@ -52,36 +52,39 @@ def canonical_json(value: JsonValue) -> bytes:
         raise BadJsonError("no canonical form") from exc
 
 
-def _spelling(value: object) -> _Spelling:
-    """Tell who may encode `value`. Exact types only: a subclass may encode as anything."""
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return _Spelling.ANY_SORTED
-    if kind is int:
-        safe = -limits.MAX_SAFE_INTEGER <= value <= limits.MAX_SAFE_INTEGER  # type: ignore[operator]
-        return _Spelling.ANY_SORTED if safe else _Spelling.REFERENCE
-    if kind is float:
-        return _float_spelling(value)  # type: ignore[arg-type]
-    children: object
-    if isinstance(value, dict) and kind is dict:
-        for key in value:
-            if type(key) is not str or not key.isascii():
-                return _Spelling.REFERENCE
-        children = value.values()
-    elif kind is list:
-        children = value
-    else:
-        return _Spelling.REFERENCE
+def _spelling(values: Iterable[object]) -> _Spelling:
+    """Tell who may encode all of `values`. Exact types only: a subclass may encode as anything."""
     worst = _Spelling.ANY_SORTED
-    for child in children:  # type: ignore[attr-defined]
-        if type(child) is str:
+    for value in values:
+        kind = type(value)
+        if kind is str or value is None or kind is bool:
             continue
-        found = _spelling(child)
-        if found > worst:
-            if found is _Spelling.REFERENCE:
-                return found
+        if kind is int:
+            found = _Spelling.ANY_SORTED if _is_safe(value) else _Spelling.REFERENCE  # type: ignore[arg-type]
+        elif kind is float:
+            found = _float_spelling(value)  # type: ignore[arg-type]
+        elif kind is list:
+            found = _spelling(value)  # type: ignore[arg-type]
+        elif kind is dict:
+            found = _object_spelling(value)  # type: ignore[arg-type]
+        else:
+            found = _Spelling.REFERENCE
+        if found is _Spelling.REFERENCE:
+            return found
+        if found is _Spelling.STDLIB:
             worst = found
     return worst
+
+
+def _object_spelling(members: dict[str, object]) -> _Spelling:
+    # Joining is one pass in C; it takes subclasses of str too, which no encoder spells otherwise.
+    if not "".join(members).isascii():
+        return _Spelling.REFERENCE
+    return _spelling(members.values())
+
+
+def _is_safe(value: int) -> bool:
+    return -limits.MAX_SAFE_INTEGER <= value <= limits.MAX_SAFE_INTEGER
 
 
 def _float_spelling(value: float) -> _Spelling:
@@ -101,7 +104,11 @@ def _encode_with_stdlib(value: object) -> bytes:
 
 
 def _encode_with_orjson(value: object) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        # Lone surrogates, deep nesting, keys of a subclass of str: the reference decides.
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
 
 
 _encode_sorted: Callable[[object], bytes] = (

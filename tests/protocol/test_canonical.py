@@ -54,7 +54,7 @@ def test_the_published_jcs_vectors_hold_byte_for_byte(name: str) -> None:
 
 @given(for_any_encoder)
 def test_every_encoder_of_the_fast_path_agrees_with_the_reference(value: Any) -> None:
-    assert canonical._spelling(value) is canonical._Spelling.ANY_SORTED
+    assert canonical._spelling((value,)) is canonical._Spelling.ANY_SORTED
     expected = rfc8785.dumps(value)
     assert canonical_json(value) == expected
     assert canonical._encode_with_stdlib(value) == expected
@@ -65,7 +65,7 @@ def test_every_encoder_of_the_fast_path_agrees_with_the_reference(value: Any) ->
 @given(with_floats)
 def test_floats_take_a_shortcut_only_where_it_agrees_with_the_reference(value: Any) -> None:
     assert canonical_json(value) == rfc8785.dumps(value)
-    if canonical._spelling(value) is not canonical._Spelling.REFERENCE:
+    if canonical._spelling((value,)) is not canonical._Spelling.REFERENCE:
         assert canonical._encode_with_stdlib(value) == rfc8785.dumps(value)
 
 
@@ -140,6 +140,23 @@ def endless() -> Any:
 def test_what_has_no_canonical_form_is_bad_json(value: Any) -> None:
     with pytest.raises(BadJsonError):
         canonical_json(value)
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize("value", [Text("a"), [Text("a")], {"a": Text("b")}, (1, 2), True, None, 5])
+def test_subclasses_and_tuples_take_the_form_of_the_reference(value: Any) -> None:
+    assert canonical_json(value) == rfc8785.dumps(value)
+
+
+def test_a_key_of_a_subclass_and_deep_nesting_have_the_same_form_with_every_encoder() -> None:
+    assert canonical_json({Text("b"): 1, "a": 2}) == b'{"a":2,"b":1}'
+    deep: Any = 0
+    for _ in range(300):
+        deep = [deep]
+    assert canonical_json(deep) == b"[" * 300 + b"0" + b"]" * 300
 
 
 def test_without_orjson_the_form_is_the_same() -> None:
