@@ -95,7 +95,7 @@ class Agent:
         highest = get_fact(state.reader, CLOCK)
         self.clock = Clock(from_ms(int(highest)) if highest is not None else None)
         executor_settings = parse_executor_settings(settings.executors)
-        self._executors = load_executors(settings) if executors is None else executors
+        self._executors = load_executors(executor_settings) if executors is None else executors
         self.outlet = Outlet()
         self.rotation = Rotation(settings.data_dir, identity, state, self.outlet, self.clock)
         self.standing = Standing(
