@@ -29,3 +29,8 @@ def new_ids(count: int, moment: datetime) -> list[str]:
     """Return `count` fresh UUIDv7 of one moment, with one read of randomness for all of them."""
     block = os.urandom(10 * count)
     return [format_uuid7(moment, block[start : start + 10]) for start in range(0, 10 * count, 10)]
+
+
+def in_a_week(moment: datetime) -> datetime:
+    """Return the same time a week later."""
+    return moment + timedelta(days=7)

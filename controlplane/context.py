@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
     from storage.database import Database
+    from storage.records import Checkpoint
+
+
+class Record(Protocol):
+    """Signs the record (`controlplane.audit`)."""
+
+    async def sign_newest(self) -> Checkpoint | None:
+        """Return a checkpoint over every leaf there is; None over an empty record."""
+        ...
 
 
 class Registry(Protocol):
@@ -73,7 +82,7 @@ class Hub:
     settings: HubSettings
     identity: HubIdentity
     database: Database
-    files: FileStore
+    files: FileStore | None
     registry: Registry
     dispatcher: Dispatcher
     events: EventBus
@@ -81,3 +90,4 @@ class Hub:
     secrets: SecretBox
     agents: AgentDirectory
     authenticator: Authenticator
+    record: Record

@@ -82,23 +82,20 @@ def close_approvals(connection: sqlite3.Connection, intent_id: str) -> None:
     )
 
 
-def add_decision(
-    connection: sqlite3.Connection, request_id: str, envelope: Envelope, at_ms: int
-) -> None:
-    """Keep a person's answer that counted at a moment."""
+def add_decision(connection: sqlite3.Connection, request_id: str, envelope: Envelope) -> None:
+    """Keep a person's answer."""
     connection.execute(
-        "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?)",
-        (request_id, envelope.id, at_ms, envelope.wire),
+        "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?)",
+        (request_id, envelope.id, envelope.wire),
     )
 
 
-def decisions_of(connection: sqlite3.Connection, request_id: str) -> list[tuple[int, bytes]]:
-    """Return the answers to one question, as moment and exact bytes, oldest first."""
+def decisions_of(connection: sqlite3.Connection, request_id: str) -> list[bytes]:
+    """Return the answers to one question, as exact bytes, oldest first."""
     rows = connection.execute(
-        "SELECT at_ms, wire FROM decisions WHERE request_id=? ORDER BY at_ms, document_id",
-        (request_id,),
+        "SELECT wire FROM decisions WHERE request_id=? ORDER BY document_id", (request_id,)
     )
-    return [(row[0], bytes(row[1])) for row in rows]
+    return [bytes(row[0]) for row in rows]
 
 
 def _approval(row: tuple[str, str, str, str, str, int, str]) -> ApprovalRecord:

@@ -66,6 +66,8 @@ class Call:
     request_id: str
     address: str
     headers: Mapping[str, str]
+    scheme: str = "http"
+    describe_api: Callable[[], bytes] = bytes
     claim: IdempotencyClaim | None = None
 
 
@@ -118,7 +120,6 @@ def operation(
     path: str,
     *,
     permission: str,
-    summary: str,
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     result: Any = None,
@@ -127,13 +128,20 @@ def operation(
     idempotency: str | None = None,
     media_type: str = "application/json",
 ) -> Callable[[Handler], Operation]:
-    """Return a decorator that makes a handler one operation.
+    """Return a decorator that makes a handler one operation; its docstring is the summary.
 
     Args:
+        method: of HTTP.
+        path: with `{name}` for each part that varies.
         permission: one of the permissions, or `PUBLIC`.
+        body: model of the JSON body, or None when none is read.
+        query: model of the query parameters, or None when none are read.
+        result: what is answered, for the description: a model, or a list of one for a page.
+        status: of success.
         errors: codes beyond those that follow from the rest of the declaration.
         idempotency: `generic` (the default of a POST that creates), `own` (the handler stores the
             key in its own transaction), or `none`.
+        media_type: of the answer.
 
     Raises:
         ValueError: an unknown permission or error code; the hub then does not start.
@@ -160,11 +168,14 @@ def operation(
         raise ValueError(f"{method} {path}: no HTTP status for {unknown[0]}")
 
     def declare(handler: Handler) -> Operation:
+        lines = (handler.__doc__ or "").strip().splitlines()
+        if not lines:
+            raise ValueError(f"{method} {path}: say in a docstring what it does")
         return Operation(
             method=method,
             path=path,
             permission=permission,
-            summary=summary,
+            summary=lines[0].removesuffix("."),
             handler=handler,
             body=body,
             query=query,

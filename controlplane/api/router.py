@@ -48,8 +48,11 @@ _SAFE_HEADERS: Final = (
 class Router:
     """The ASGI application of a table of operations."""
 
-    def __init__(self, hub: Hub, operations: Iterable[Operation]) -> None:
+    def __init__(
+        self, hub: Hub, operations: Iterable[Operation], describe_api: Callable[[], bytes] = bytes
+    ) -> None:
         self._hub = hub
+        self._describe_api = describe_api
         self._fixed: dict[str, dict[str, Operation]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Operation]]] = []
         by_path: dict[str, dict[str, Operation]] = {}
@@ -134,6 +137,8 @@ class Router:
             request_id=request_id,
             address=address,
             headers=headers,
+            scheme=scope.get("scheme", "http"),
+            describe_api=self._describe_api,
             claim=claim if chosen.idempotency == "own" else None,
         )
         if claim is not None and chosen.idempotency == "generic":
@@ -193,11 +198,10 @@ async def _run(chosen: Operation, call: Call) -> Reply | Stream:
     answer: Any = await chosen.handler(call)
     if isinstance(answer, Stream):
         return answer
-    if not isinstance(answer, Reply):
-        answer = Reply(answer)
-    if answer.status is None:
-        return Reply(answer.body, chosen.status, answer.headers, answer.media_type, answer.replay)
-    return answer
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    if reply.status is None:
+        return Reply(reply.body, chosen.status, reply.headers, reply.media_type, reply.replay)
+    return reply
 
 
 def _claim_of(

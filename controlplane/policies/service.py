@@ -42,13 +42,9 @@ def allow_content(actions: Sequence[str]) -> PolicyContent:
     return PolicyContent(rules=[{"id": "allow", "effect": "allow", "actions": list(actions)}])
 
 
-def check_content(content: PolicyContent, realms: Sequence[str], *, pointer: str = "") -> None:
-    """Return when an agent would read `content`.
-
-    Raises:
-        InvalidFieldError: a rule or limit that does not fit, or a condition that cannot be read.
-    """
-    payload: dict[str, Any] = {
+def content_payload(content: PolicyContent, realms: Sequence[str]) -> dict[str, Any]:
+    """Return the payload that `content` would become, with a placeholder for id and version."""
+    return {
         "policyId": _CHECKED_ID,
         "version": 1,
         "realms": list(realms),
@@ -56,6 +52,15 @@ def check_content(content: PolicyContent, realms: Sequence[str], *, pointer: str
         "rules": list(content.rules),
         "limits": content.limits,
     }
+
+
+def check_content(content: PolicyContent, realms: Sequence[str], *, pointer: str = "") -> None:
+    """Return when an agent would read `content`.
+
+    Raises:
+        InvalidFieldError: a rule or limit that does not fit, or a condition that cannot be read.
+    """
+    payload = content_payload(content, realms)
     try:
         update = parse_payload("policy_update", payload)
     except BadPayloadError as exc:
@@ -92,7 +97,7 @@ def sign_policy(
             "version": version,
             "realms": list(policy.realms),
             "default": "deny",
-            "rules": policy.rules,
+            "rules": list[Any](policy.rules),
             "limits": policy.limits,
         },
         signer=key,
@@ -194,10 +199,26 @@ async def create_policy(
     return policy, in_force
 
 
-async def list_policies(hub: Hub, actor: Actor, limit: int, cursor: str | None) -> Page[Any]:
-    """Return a page of the policies the caller may see, newest first."""
-    page = await hub.database.read(lambda uow: uow.policies.list(limit=limit, cursor=cursor))
-    return Page(tuple(one for one in page.items if _may_see(actor, one)), page.next_cursor)
+async def list_policies(
+    hub: Hub, actor: Actor, limit: int, cursor: str | None, *, agent: str | None = None
+) -> Page[tuple[PolicyRecord, Sequence[AgentPolicyRecord]]]:
+    """Return a page of the policies the caller may see with where each is in force, newest first.
+
+    With `agent` (DID or name) only those for that agent.
+    """
+    found = None if agent is None else await hub.agents.find(agent)
+    did = agent if found is None else found.did
+
+    def unit(uow: UnitOfWork) -> Page[tuple[PolicyRecord, Sequence[AgentPolicyRecord]]]:
+        page = uow.policies.list(limit=limit, cursor=cursor)
+        shown = tuple(
+            (one, uow.policies.agents_of(one.id))
+            for one in page.items
+            if _may_see(actor, one) and (did is None or did in one.agents)
+        )
+        return Page(shown, page.next_cursor)
+
+    return await hub.database.read(unit)
 
 
 async def load_policy(

@@ -1,0 +1,145 @@
+"""API keys: made (shown once), listed and revoked; nobody makes a key that may more than they."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from controlplane import clock
+from controlplane.access.api_keys import SHOWN_CHARS, api_key_hash, new_api_key
+from controlplane.access.authorize import Actor, holds_all, realms_with
+from controlplane.access.permissions import PERMISSIONS, ROLES, is_scope, scope_covers
+from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
+from storage.pages import Page
+from storage.records import ApiKeyRecord
+
+if TYPE_CHECKING:
+    from controlplane.access.authenticate import Authenticator
+    from storage.database import Database
+    from storage.unit_of_work import UnitOfWork
+
+
+async def create_api_key(
+    database: Database,
+    actor: Actor,
+    *,
+    name: str,
+    roles: Sequence[str],
+    scopes: Sequence[str],
+    realm: str | None,
+    expires_in_seconds: int | None,
+    own: bool,
+) -> tuple[ApiKeyRecord, str]:
+    """Return a new key's record and the key, which is nowhere else.
+
+    Args:
+        database: where it is kept.
+        actor: who makes it.
+        name: for people.
+        roles: of a machine key; empty for a key of one's own.
+        scopes: what it is narrowed to; empty for everything the roles (or the person) may.
+        realm: the one realm it works in, or None.
+        expires_in_seconds: its lifetime, or None for no end.
+        own: whether it acts as the person who makes it.
+
+    Raises:
+        AccessDeniedError: it would allow something its maker may not do.
+        InvalidFieldError: no such role, scope or realm, or a machine key that may do nothing.
+    """
+    for index, role in enumerate(roles):
+        if role not in ROLES:
+            raise InvalidFieldError("no such role", pointer=f"/roles/{index}")
+    for index, scope in enumerate(scopes):
+        if not is_scope(scope):
+            raise InvalidFieldError("no such scope", pointer=f"/scopes/{index}")
+    if own and actor.kind != "user":
+        raise InvalidFieldError("a machine has no keys of its own: give roles", pointer="/roles")
+    if own and actor.scopes is not None and not set(scopes):
+        raise AccessDeniedError("a scoped key makes scoped keys only")
+    if not own and not roles and not scopes:
+        raise InvalidFieldError("a machine key needs roles or scopes", pointer="/roles")
+    granted = _permissions(roles, scopes, own)
+    bound = realm or actor.realm
+    if not own and not holds_all(actor, granted, bound):
+        raise AccessDeniedError("nobody grants more than they have")
+    if own and actor.scopes is not None and not holds_all(actor, granted, bound):
+        raise AccessDeniedError("nobody grants more than they have")
+    now = clock.now()
+    key = new_api_key()
+    record = ApiKeyRecord(
+        id=clock.new_id(),
+        name=name,
+        hash=api_key_hash(key),
+        created_by=actor.subject,
+        created_at=now,
+        prefix=key[:SHOWN_CHARS],
+        user_id=actor.id if own else None,
+        roles=tuple(roles),
+        scopes=tuple(scopes),
+        realm=bound,
+        expires_at=None
+        if expires_in_seconds is None
+        else now + timedelta(seconds=expires_in_seconds),
+    )
+
+    def unit(uow: UnitOfWork) -> None:
+        if bound is not None and uow.realms.get(bound) is None:
+            raise InvalidFieldError(f"no realm {bound}", pointer="/realm")
+        uow.api_keys.add(record)
+        uow.audit.append(
+            "api_key.created",
+            actor.subject,
+            record.id,
+            {"name": name, "roles": list(roles), "scopes": list(scopes), "realm": bound},
+            at=now,
+        )
+
+    await database.write(unit)
+    return replace(record, hash=""), key
+
+
+async def list_api_keys(
+    database: Database, actor: Actor, limit: int, cursor: str | None
+) -> Page[ApiKeyRecord]:
+    """Return a page of the caller's own keys and those they made; of all, for hub-wide readers."""
+    everything = realms_with(actor, "users.read") is None
+    page = await database.read(lambda uow: uow.api_keys.list(limit=limit, cursor=cursor))
+    if everything:
+        return page
+    return Page(tuple(one for one in page.items if _is_theirs(actor, one)), page.next_cursor)
+
+
+async def revoke_api_key(
+    database: Database, authenticator: Authenticator, actor: Actor, key_id: str
+) -> None:
+    """Make a key worthless, here at once and everywhere within two seconds; again is harmless.
+
+    Raises:
+        HiddenError: no such key, or neither the caller's nor made by them.
+    """
+
+    def unit(uow: UnitOfWork) -> None:
+        found = uow.api_keys.get(key_id)
+        everything = realms_with(actor, "users.write") is None
+        if found is None or not (everything or _is_theirs(actor, found)):
+            raise HiddenError("no such API key")
+        if uow.api_keys.revoke(key_id):
+            uow.audit.append("api_key.revoked", actor.subject, key_id, {})
+
+    await database.write(unit)
+    authenticator.forget()
+
+
+def _permissions(roles: Sequence[str], scopes: Sequence[str], own: bool) -> frozenset[str]:
+    held = frozenset().union(*(ROLES[role] for role in roles)) if roles else frozenset(PERMISSIONS)
+    if not scopes:
+        return held
+    return frozenset(one for one in held if any(scope_covers(scope, one) for scope in scopes))
+
+
+def _is_theirs(actor: Actor, record: ApiKeyRecord) -> bool:
+    if actor.kind == "user" and record.user_id == actor.id:
+        return True
+    return record.created_by == actor.subject or record.id == actor.key_id

@@ -1,0 +1,39 @@
+"""The table of every REST operation; orders first, because they come most often."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import orjson
+
+from controlplane.api import (
+    agents,
+    approvals,
+    audit,
+    delegations,
+    enrolment,
+    intents,
+    people,
+    policies,
+    system,
+)
+from controlplane.api.openapi import describe
+from controlplane.api.operation import Operation
+
+OPERATIONS: tuple[Operation, ...] = (
+    *intents.OPERATIONS,
+    *agents.OPERATIONS,
+    *enrolment.OPERATIONS,
+    *policies.OPERATIONS,
+    *delegations.OPERATIONS,
+    *approvals.OPERATIONS,
+    *people.OPERATIONS,
+    *audit.OPERATIONS,
+    *system.OPERATIONS,
+)
+
+
+@lru_cache(maxsize=1)
+def openapi_json() -> bytes:
+    """Return the OpenAPI document of the table, as bytes."""
+    return orjson.dumps(describe(OPERATIONS))

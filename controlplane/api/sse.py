@@ -1,0 +1,40 @@
+"""Server-sent events: how an event looks on the stream, and a heartbeat for quiet times."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import orjson
+
+from controlplane.events import Event, SubscriberLaggedError, Subscription
+
+KEEPALIVE_SECONDS: Final = 15.0
+_KEEPALIVE: Final = b": still here\n\n"
+
+
+def format_event(name: str, data: Any, event_id: str | None = None) -> bytes:
+    """Return one event as it stands on the stream."""
+    head = f"id: {event_id}\n" if event_id else ""
+    return f"{head}event: {name}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
+
+
+async def event_stream(subscription: Subscription) -> AsyncIterator[tuple[Event | None, bytes]]:
+    """Yield each event with its bytes, and (None, a comment) after 15 quiet seconds.
+
+    Ends when the subscription is closed, or with a `lagged` event when the reader was too slow;
+    it then comes back with its last event id.
+    """
+    while True:
+        try:
+            event = await asyncio.wait_for(subscription.next(), KEEPALIVE_SECONDS)
+        except TimeoutError:
+            yield None, _KEEPALIVE
+            continue
+        except SubscriberLaggedError:
+            yield None, format_event("lagged", {"code": "lagged"})
+            return
+        if event is None:
+            return
+        yield event, format_event(event.type, dict(event.data), event.id)

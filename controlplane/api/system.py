@@ -1,0 +1,200 @@
+"""Health, metrics, events, settings, the well-known files, and the API's description of itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator
+from typing import Any
+
+from controlplane.access.authorize import authorize, realms_with
+from controlplane.api.docs_page import DOCS_CSP, DOCS_HTML, DOCS_SCRIPT, DOCS_STYLE
+from controlplane.api.operation import PUBLIC, Call, Query, Reply, Stream, View, operation
+from controlplane.api.sse import event_stream
+from controlplane.events import Event
+from controlplane.identity import public_names
+from protocol.errors import Error, RateLimitedError
+from protocol.messages.fields import Name
+
+
+class HealthView(View):
+    """Alive; or what is ready and what is not."""
+
+    status: str
+    checks: dict[str, str] | None = None
+
+
+class EventsQuery(Query):
+    """Only events of this realm, or whose type begins with this."""
+
+    realm: Name | None = None
+    type: str | None = None
+
+
+class StorageSettingsView(View):
+    """Where files are kept; credentials are never shown."""
+
+    url: str
+    origin: str
+
+
+@operation("GET", "/healthz", permission=PUBLIC, result=HealthView)
+async def healthz(call: Call) -> Any:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@operation(
+    "GET",
+    "/readyz",
+    permission=PUBLIC,
+    result=HealthView,
+)
+async def readyz(call: Call) -> Any:
+    """The hub can do its work: database and file store answer."""
+    checks = {"database": "ok"}
+    try:
+        await call.hub.database.ping()
+    except Error as exc:
+        checks["database"] = exc.code
+    ready = all(value == "ok" for value in checks.values())
+    return Reply({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
+
+
+@operation(
+    "GET",
+    "/metrics",
+    permission=PUBLIC,
+    errors=("unauthenticated", "forbidden"),
+    media_type="text/plain; version=0.0.4; charset=utf-8",
+)
+async def metrics(call: Call) -> Any:
+    """Prometheus numbers; from loopback, or with a key of scope `metrics`."""
+    shown = call.headers.get("authorization")
+    proxied = "forwarded" in call.headers or "x-forwarded-for" in call.headers
+    if shown is not None or proxied or not _is_loopback(call.address):
+        actor = await call.hub.authenticator.authenticate(shown)
+        authorize(actor, "metrics.read")
+    return Reply(call.hub.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@operation("GET", "/.well-known/writ.json", permission=PUBLIC, result=dict)
+async def well_known(call: Call) -> Any:
+    """Who this hub is."""
+    return public_names(call.hub.identity)
+
+
+@operation(
+    "GET",
+    "/.well-known/jwks.json",
+    permission=PUBLIC,
+    result=dict,
+)
+async def jwks(call: Call) -> Any:
+    """Keys of the tokens this hub issues: none yet."""
+    return {"keys": []}
+
+
+@operation(
+    "GET",
+    "/api/v1/events",
+    permission="events.read",
+    query=EventsQuery,
+    errors=("rate_limited",),
+    media_type="text/event-stream",
+)
+async def events(call: Call) -> Any:
+    """What happens, live (server-sent events), resumable with Last-Event-ID."""
+    if call.hub.events.subscribers >= call.hub.settings.max_event_subscribers:
+        raise RateLimitedError("too many open event streams")
+    return Stream(_watch(call), "text/event-stream")
+
+
+async def _watch(call: Call) -> AsyncIterator[bytes]:
+    realms = realms_with(call.actor, "events.read")
+    query = call.query
+
+    def accepts(event: Event) -> bool:
+        # What belongs to no realm is only for those who see every realm.
+        if realms is not None and event.realm not in realms:
+            return False
+        if query.realm is not None and event.realm != query.realm:
+            return False
+        return query.type is None or event.type.startswith(query.type)
+
+    last = call.headers.get("last-event-id")
+    yield b"retry: 2000\n\n"
+    async with call.hub.events.subscribe(accepts, last) as subscription:
+        async for _event, piece in event_stream(subscription):
+            yield piece
+
+
+@operation(
+    "GET",
+    "/api/v1/settings/storage",
+    permission="settings.read",
+    result=StorageSettingsView,
+)
+async def storage_settings(call: Call) -> Any:
+    """Where files are kept."""
+    settings = call.hub.settings
+    return {
+        "url": settings.effective_files_url,
+        "origin": settings.origins["files_url"],
+    }
+
+
+@operation("GET", "/openapi.json", permission=PUBLIC, result=dict)
+async def openapi(call: Call) -> Any:
+    """This API, as OpenAPI 3.1."""
+    return Reply(call.describe_api(), media_type="application/json")
+
+
+@operation("GET", "/docs", permission=PUBLIC, media_type="text/html")
+async def docs(call: Call) -> Any:
+    """This API, to read."""
+    headers = {"Content-Security-Policy": DOCS_CSP, "Referrer-Policy": "no-referrer"}
+    return Reply(DOCS_HTML.encode(), headers=headers, media_type="text/html; charset=utf-8")
+
+
+@operation(
+    "GET",
+    "/docs/page.js",
+    permission=PUBLIC,
+    media_type="text/javascript",
+)
+async def docs_script(call: Call) -> Any:
+    """The script of /docs."""
+    return Reply(DOCS_SCRIPT.encode(), media_type="text/javascript; charset=utf-8")
+
+
+@operation(
+    "GET",
+    "/docs/page.css",
+    permission=PUBLIC,
+    media_type="text/css",
+)
+async def docs_style(call: Call) -> Any:
+    """The style of /docs."""
+    return Reply(DOCS_STYLE.encode(), media_type="text/css; charset=utf-8")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+OPERATIONS = [
+    healthz,
+    readyz,
+    metrics,
+    well_known,
+    jwks,
+    events,
+    storage_settings,
+    openapi,
+    docs,
+    docs_script,
+    docs_style,
+]

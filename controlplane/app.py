@@ -1,0 +1,101 @@
+"""One hub process put together: the parts, the live side, and the ASGI application over them.
+
+A table and wiring only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from controlplane.access.authenticate import Authenticator
+from controlplane.api.router import Router
+from controlplane.api.routes import OPERATIONS, openapi_json
+from controlplane.audit.service import RecordKeeper
+from controlplane.context import Hub
+from controlplane.directory import AgentDirectory
+from controlplane.events import EventBus
+from controlplane.first_start import open_hub_data
+from controlplane.hub.dispatcher import Dispatcher
+from controlplane.hub.endpoint import AgentEndpoint
+from controlplane.hub.lifecycle import run_live
+from controlplane.hub.live import Live
+from controlplane.hub.registry import Registry
+from controlplane.intents.service import announce
+from controlplane.maintenance import run_maintenance
+from controlplane.secrets import SecretBox
+from controlplane.settings import HubSettings
+from controlplane.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHub:
+    """A hub that serves: its parts, its live side, its application."""
+
+    hub: Hub
+    live: Live
+    app: ASGIApp
+    first_api_key: str | None
+    """The first admin's key, when this start made the hub."""
+
+
+@asynccontextmanager
+async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
+    """Run a hub inside the block; afterwards agents have been told and the database is closed.
+
+    Raises:
+        HalfInitialisedError, KeyFileError: the data folder must be looked at first.
+        UnavailableError, MigrationError: the database cannot be used.
+    """
+    identity, database, first_api_key = await open_hub_data(settings)
+    registry, events = Registry(), EventBus()
+    try:
+        dispatcher = Dispatcher(
+            database=database,
+            registry=registry,
+            settings=settings,
+            announce=lambda records: announce(hub, records),
+        )
+        hub = Hub(
+            settings=settings,
+            identity=identity,
+            database=database,
+            files=None,
+            registry=registry,
+            dispatcher=dispatcher,
+            events=events,
+            metrics=Metrics(),
+            secrets=SecretBox(identity.secrets_key),
+            agents=AgentDirectory(database),
+            authenticator=Authenticator(database),
+            record=RecordKeeper(database, identity),
+        )
+        async with run_live(hub, registry, dispatcher) as live, run_maintenance(hub):
+            try:
+                yield RunningHub(hub, live, build_app(hub, live), first_api_key)
+            finally:
+                # Streams end first: they would keep the server from closing.
+                events.close()
+    finally:
+        await database.close()
+
+
+def build_app(hub: Hub, live: Live) -> ASGIApp:
+    """Return the ASGI application: agents on their socket, everything else on the REST router."""
+    application = Starlette(routes=AgentEndpoint(live).routes())
+    router = Router(hub, OPERATIONS, openapi_json)
+    application.router.default = router
+    application.router.redirect_slashes = False
+
+    async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        # Requests go straight to the router: an order should not pass a framework on its way.
+        if scope["type"] == "http" and scope["path"] != "/ws/agent":
+            await router(scope, receive, send)
+        else:
+            await application(scope, receive, send)
+
+    return app

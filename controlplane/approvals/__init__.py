@@ -1,0 +1,1 @@
+"""Calls that wait for people, and what people say to them."""

@@ -1,0 +1,1 @@
+"""The record as others read and prove it."""

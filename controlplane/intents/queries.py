@@ -1,0 +1,118 @@
+"""Reading orders back: one with its signed documents, a page, and waiting for the end of some."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from controlplane.access.authorize import Actor, authorize_one, realms_with
+from controlplane.context import Hub
+from controlplane.errors import HiddenError
+from controlplane.events import SubscriberLaggedError
+from controlplane.intents.state import is_terminal
+from protocol.messages.intents import IntentState
+from storage.pages import Page
+from storage.records import IntentRecord
+from storage.unit_of_work import UnitOfWork
+
+_LOOK_AGAIN_SECONDS = 2.0
+"""How often a waiting request looks for itself: another hub may have ended the order."""
+
+
+async def list_intents(
+    hub: Hub, actor: Actor, *, limit: int, cursor: str | None, **filters: Any
+) -> Page[IntentRecord]:
+    """Return a page of the orders the caller may see, newest first."""
+    realms = realms_with(actor, "intents.read")
+    return await hub.database.read(
+        lambda uow: uow.intents.list(realms=realms, limit=limit, cursor=cursor, **filters)
+    )
+
+
+async def load_intent(
+    hub: Hub, actor: Actor, intent_id: str
+) -> tuple[IntentRecord, dict[str, Any]]:
+    """Return an order and its documents; `HiddenError` when the caller may not see it."""
+
+    def unit(uow: UnitOfWork) -> tuple[IntentRecord, dict[str, Any]]:
+        record = uow.intents.get(intent_id)
+        check_visible(actor, record)
+        assert record is not None
+        return record, _documents(uow, record)
+
+    return await hub.database.read(unit)
+
+
+def check_visible(actor: Actor, record: IntentRecord | None) -> None:
+    """Return when the caller may see this order; `HiddenError` otherwise, or when there is none."""
+    if record is None:
+        raise HiddenError("no such intent")
+    authorize_one(actor, "intents.read", (record.realm,), see="intents.read")
+
+
+async def wait_for_end(hub: Hub, ids: Sequence[str], seconds: float) -> list[IntentRecord]:
+    """Return these orders once all have ended, or as they stand after `seconds`.
+
+    The events of this hub wake it; every two seconds it looks for itself. It never waits longer
+    than it was told to, whatever became of the agents.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    waiting = set(ids)
+    async with contextlib.AsyncExitStack() as stack:
+        if len(ids) == 1:
+            events = hub.events.subscribe(subject=ids[0])
+        else:
+            events = hub.events.subscribe(
+                lambda event: event.type == "intent.finished" and event.subject in waiting
+            )
+        await stack.enter_async_context(events)
+        while True:
+            found = await hub.database.read(lambda uow: uow.intents.get_many(list(ids)))
+            records = [found[one] for one in ids if one in found]
+            waiting -= {one.id for one in records if is_terminal(one.state)}
+            left = deadline - loop.time()
+            if not waiting or left <= 0:
+                return records
+            until = loop.time() + min(left, _LOOK_AGAIN_SECONDS)
+            while waiting and (pause := until - loop.time()) > 0:
+                try:
+                    event = await asyncio.wait_for(events.next(), pause)
+                except (TimeoutError, SubscriberLaggedError):
+                    break
+                if event is None:
+                    return records
+                if event.type == "intent.finished" and event.subject in waiting:
+                    waiting.discard(event.subject)
+
+
+def parse_state(text: str) -> IntentState:
+    """Return the state of this name; `ValueError` when there is none."""
+    return IntentState(text)
+
+
+def _documents(uow: UnitOfWork, record: IntentRecord) -> dict[str, Any]:
+    def text(document_id: str | None, signer: str | None = None) -> str | None:
+        if document_id is None:
+            return None
+        found = uow.documents.get(document_id, signer)
+        return None if found is None else found.wire.decode()
+
+    approvals = []
+    for request in uow.approvals.of_intent(record.id):
+        approvals += [one.wire.decode() for one in uow.approvals.decisions(request.id)]
+    delegations = uow.delegations.get_many(list(record.delegation_ids))
+    if not delegations:
+        # The hub's own orders name no proof: their chain is the delegation told in `hello`.
+        delegations = [
+            one for one in uow.delegations.for_subject(record.signer) if one.source == "hub"
+        ]
+    return {
+        "intent": text(record.id, record.signer),
+        "result": text(record.result_document_id, record.agent_did),
+        "cancel": text(record.cancel_document_id),
+        "delegations": [one.wire.decode() for one in delegations],
+        "approvals": approvals,
+    }

@@ -1,0 +1,165 @@
+"""Orders that somebody else signed: the hub checks what it can, stores and routes the exact bytes.
+
+Whether the signer may order this is the agent's to judge. The hub keeps the delegations that came
+along and sends those the order names before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controlplane import clock
+from controlplane.access.authorize import Actor, authorize_one
+from controlplane.context import Hub, OutboxKind
+from controlplane.errors import HiddenError, InvalidFieldError, StateConflictError
+from controlplane.first_start import delegation_record, document_record
+from controlplane.intents.service import announce
+from controlplane.intents.submission import Batch
+from controlplane.intents.targets import check_realm
+from protocol import limits
+from protocol.delegation import verify_link
+from protocol.envelope import Envelope, parse_document
+from protocol.errors import (
+    BadSignatureError,
+    Error,
+    ExpiredError,
+    ForbiddenTypeError,
+    FutureError,
+)
+from protocol.messages.intents import Intent
+from protocol.messages.registry import parse_payload
+from storage.records import IntentRecord
+from storage.unit_of_work import UnitOfWork
+
+MAX_DELEGATIONS = 16
+
+
+async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequence[str]) -> Batch:
+    """Take a signed `intent` in; the same bytes again get the first answer.
+
+    Raises:
+        DecodeError, VerificationError: not a document the agent would take (SPEC section 3).
+        IdReuseError: the signer used this id for other bytes.
+        HiddenError, AccessDeniedError, StateConflictError: as for any order.
+    """
+    envelope = parse_document(document)
+    now = clock.now()
+    intent = verify_submitted(envelope, "intent")
+    assert isinstance(intent, Intent)
+    assert envelope.expires is not None
+    if envelope.timestamp - limits.DOCUMENT_SKEW > now:
+        raise FutureError("signed in the future")
+    if now >= envelope.expires:
+        raise ExpiredError("the order has expired")
+    links = [_parse_link(text, index) for index, text in enumerate(delegations)]
+    agent = await hub.agents.find(envelope.audience)
+    if agent is None:
+        raise HiddenError("no agent of that audience")
+    authorize_one(actor, "intents.submit", agent.realms, see="agents.read")
+    check_realm(actor, intent.realm)
+    if agent.state == "revoked":
+        raise StateConflictError("this agent is revoked")
+    record = IntentRecord(
+        id=envelope.id,
+        batch_id=intent.batch_id or envelope.id,
+        agent_did=agent.did,
+        agent_name=agent.name,
+        action=intent.action,
+        params=intent.params,
+        realm=intent.realm,
+        submitted_by=actor.subject,
+        signer=envelope.sender_did,
+        digest=envelope.digest,
+        created_at=now,
+        expires_at=envelope.expires,
+        timeout_seconds=intent.timeout_seconds,
+        on_behalf_of=intent.on_behalf_of,
+        not_before=intent.not_before,
+        delegation_ids=tuple(intent.proof or ()),
+    )
+
+    def unit(uow: UnitOfWork) -> IntentRecord | None:
+        if not uow.documents.put_once(document_record(envelope, now)):
+            return uow.intents.get(envelope.id)
+        for link in links:
+            keep_delegation(uow, link, actor.subject)
+        _send_proof(uow, agent.did, record.delegation_ids)
+        uow.intents.add_many([record])
+        uow.outbox.add(agent.did, OutboxKind.INTENT, record.id, signer=record.signer)
+        uow.audit.append(
+            "intent.submitted",
+            actor.subject,
+            record.id,
+            {
+                "digest": record.digest,
+                "agent": record.agent_did,
+                "action": record.action,
+                "realm": record.realm,
+                "signer": record.signer,
+                "batchId": record.batch_id,
+            },
+            at=now,
+        )
+        return None
+
+    earlier = await hub.database.write(unit)
+    if earlier is not None:
+        return Batch(earlier.batch_id, (earlier,))
+    hub.metrics.submissions.inc()
+    announce(hub, (record,))
+    hub.dispatcher.wake(agent.did)
+    return Batch(record.batch_id, (record,))
+
+
+def verify_submitted(envelope: Envelope, expected_type: str) -> object:
+    """Return the payload of a document of `expected_type` whose signature holds.
+
+    Raises:
+        ForbiddenTypeError, BadSignatureError, BadPayloadError: it is none.
+    """
+    if envelope.type != expected_type:
+        raise ForbiddenTypeError(f"send a document of type {expected_type}")
+    envelope.public_key.verify(envelope.signature, envelope.signed_bytes)
+    return parse_payload(envelope.type, envelope.payload)
+
+
+def keep_delegation(uow: UnitOfWork, envelope: Envelope, by: str) -> bool:
+    """Keep a verified delegation; False when it was held already."""
+    if uow.delegations.get(envelope.id) is not None:
+        return False
+    uow.documents.put_once(document_record(envelope, uow.now))
+    uow.delegations.add(delegation_record(envelope, source="presented", created_by=by, now=uow.now))
+    uow.audit.append(
+        "delegation.presented",
+        by,
+        envelope.id,
+        {"digest": envelope.digest, "subject": str(envelope.payload["subject"])},
+    )
+    return True
+
+
+def _send_proof(uow: UnitOfWork, agent_did: str, proof: Sequence[str]) -> None:
+    """Queue the delegations an order names, before it, unless the agent has said it holds them."""
+    if not proof:
+        return
+    acked = uow.documents.acks(agent_did)
+    for delegation_id in proof:
+        held = acked.get(delegation_id)
+        if held is not None and held.state == "accepted":
+            continue
+        delegation = uow.delegations.get(delegation_id)
+        if delegation is not None:
+            uow.outbox.add(agent_did, OutboxKind.DELEGATION, delegation.id, delegation.wire)
+
+
+def _parse_link(text: str, index: int) -> Envelope:
+    try:
+        envelope = parse_document(text)
+        if envelope.type != "delegation":
+            raise ForbiddenTypeError("not a delegation")
+        verify_link(envelope)
+    except BadSignatureError:
+        raise
+    except Error as exc:
+        raise InvalidFieldError(exc.message, pointer=f"/delegations/{index}") from exc
+    return envelope

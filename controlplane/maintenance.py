@@ -1,0 +1,116 @@
+"""What the hub does by itself while it runs: checkpoints, staged orders, renewals, clearing up.
+
+Each task repeats on its own; a failure is logged and tried again, and never ends the hub. What
+concerns connections is `controlplane.hub.sweeps`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+
+from controlplane import clock
+from controlplane.approvals.service import expire_approvals
+from controlplane.context import Hub
+from controlplane.intents import rollouts
+from controlplane.intents.service import announce
+from controlplane.policies.service import renew_expiring
+from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+RENEW_BEFORE = timedelta(days=30)
+"""Policies are signed anew when they have less than this left."""
+
+
+@asynccontextmanager
+async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
+    """Run every task inside the block; afterwards none is left."""
+    tasks = [
+        asyncio.create_task(_repeat(hub, seconds, work), name=work.__name__)
+        for seconds, work in (
+            (1.0, sign_checkpoint),
+            (1.0, end_approvals),
+            (1.0, advance_rollouts),
+            (5.0, measure),
+            (600.0, renew_policies),
+            (600.0, forget_old),
+        )
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(hub: Hub, seconds: float, work: Callable[[Hub], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await work(hub)
+        except Exception as exc:
+            log.warning("maintenance_failed", task=work.__name__, error=type(exc).__name__)
+        await asyncio.sleep(seconds)
+
+
+async def sign_checkpoint(hub: Hub) -> None:
+    """Sign a checkpoint when the record has grown."""
+    await hub.record.sign_newest()
+
+
+async def end_approvals(hub: Hub) -> None:
+    """End requests for approval whose time is over."""
+    now = clock.now()
+    if not await hub.database.read(lambda uow: uow.approvals.due_expired(now, 1)):
+        return
+    ended = await hub.database.write(lambda uow: expire_approvals(uow, now=now))
+    for one in ended:
+        hub.events.emit(
+            "approval.expired",
+            realm=one.realm,
+            data={"id": one.id, "intentId": one.intent_id},
+            subject=one.id,
+        )
+
+
+async def advance_rollouts(hub: Hub) -> None:
+    """Send the next orders of every staged batch that is ready for them."""
+    for batch_id in await hub.database.read(rollouts.open_rollouts):
+        now = clock.now()
+
+        def unit(uow: UnitOfWork) -> rollouts.Advance:
+            return rollouts.advance(uow, batch_id, now)  # noqa: B023
+
+        step = await hub.database.write(unit)
+        announce(hub, step.ended)
+        for did in step.wake:
+            hub.dispatcher.wake(did)
+
+
+async def measure(hub: Hub) -> None:
+    """Note how much waits for agents."""
+    hub.metrics.outbox_depth.set(await hub.database.read(lambda uow: uow.outbox.count()))
+
+
+async def renew_policies(hub: Hub) -> None:
+    """Sign policies anew before they expire; an agent without one does nothing."""
+    now = clock.now()
+    # A hub whose own delegation ends sooner cannot sign anything that lasts longer.
+    latest = hub.identity.hub_delegation.expires
+    before = now + RENEW_BEFORE
+    if latest is not None and before >= latest:
+        return
+    renewed = await hub.database.write(lambda uow: renew_expiring(uow, hub, now=now, before=before))
+    for did in renewed:
+        hub.dispatcher.wake(did)
+
+
+async def forget_old(hub: Hub) -> None:
+    """Forget answers under idempotency keys that nobody repeats any more."""
+    before = clock.now() - timedelta(seconds=hub.settings.idempotency_seconds)
+    await hub.database.write(lambda uow: uow.idempotency.forget(before))
