@@ -254,6 +254,13 @@ def test_a_request_lapses() -> None:
     assert decide_approvals(asked, [yes], now=asked.expires) == Lapsed()
 
 
+def test_a_decision_kept_from_after_the_end_is_not_counted() -> None:
+    asked = request("*")
+    late = count(asked, ALICE, now=NOW + timedelta(seconds=60))
+    shorter = replace(asked, expires=NOW + timedelta(seconds=60))
+    assert decide_approvals(shorter, [late], now=NOW) == Waiting(1)
+
+
 def test_decisions_of_another_request_are_not_counted() -> None:
     asked, other = request("*"), request("*")
     assert decide_approvals(asked, [count(other, ALICE)], now=NOW) == Waiting(1)

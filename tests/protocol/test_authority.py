@@ -110,6 +110,12 @@ def test_a_link_must_cover_action_realm_and_agent() -> None:
         refused("not_granted", intent(ALICE, link), view(link))
 
 
+def test_a_capability_that_names_exactly_this_covers_it() -> None:
+    agent = view().agent_did
+    link = delegate(ROOT, ALICE, [{"action": "echo", "realms": ["default"], "agents": [agent]}])
+    assert granted(intent(ALICE, link), view(link))
+
+
 def test_a_condition_of_any_link_must_be_true_and_an_error_is_false() -> None:
     for source in ("1 == 2", "params.missing == 1", "((", "1"):
         first = delegate(ROOT, ALICE, max_depth=1, conditions=[source])
