@@ -122,6 +122,20 @@ def save_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> No
     _write_whole(path, encode_private_key_pem(key, passphrase, salt=salt))
 
 
+def prepare_next_key(data_dir: Path, passphrase: bytes | None = None) -> PublicKey:
+    """Return the next key's public half; the key is made where no rotation is under way.
+
+    Raises:
+        IdentityError: there is no key to move from, or the files cannot be trusted as they lie.
+    """
+    identity = load_identity(data_dir, make_key=False, passphrase=passphrase)
+    if identity.next_key is not None:
+        return identity.next_key.public_key
+    key = SigningKey.from_seed(os.urandom(32))
+    save_key(data_dir / NEXT_KEY_FILE, key, passphrase)
+    return key.public_key
+
+
 def promote_next_key(data_dir: Path) -> None:
     """Make the next key the key: one rename, so a crash leaves either the old state or the new."""
     os.replace(data_dir / NEXT_KEY_FILE, data_dir / KEY_FILE)

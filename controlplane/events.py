@@ -50,7 +50,7 @@ class Event:
 
 
 class Subscription:
-    """One reader's queue; iterate it, and leave its `async with` block to end it."""
+    """One reader's queue; iterate it, and leave its `with` (or `async with`) block to end it."""
 
     def __init__(
         self,
@@ -108,6 +108,12 @@ class Subscription:
         self._closed = True
         self._bus.forget(self)
         self._ready.set()
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     async def __aenter__(self) -> Subscription:
         return self

@@ -253,5 +253,7 @@ def _check_doable(order: Intent, view: AuthorityView) -> None:
         raise UnknownActionError("no such action here")
     try:
         check_params(order.params)
-    except ValueError as exc:  # pydantic's error too: a check need not translate it
+    except BadParamsError:
+        raise
+    except Exception as exc:  # the check is an executor's: whatever it raises, nothing runs
         raise BadParamsError("the params do not fit the action") from exc

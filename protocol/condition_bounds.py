@@ -22,7 +22,7 @@ MAX_TOKENS = 600
 MAX_BRACKETS = 24
 MAX_MACROS = 8
 MAX_MACRO_WEIGHT = 4
-MAX_MATCHES = 8
+MAX_MATCHES = 4
 MAX_PLUS = 8
 MAX_PATTERN_CHARS = 200
 MAX_PATTERN_CHARS_IN_MACRO = 64
@@ -31,9 +31,9 @@ MAX_MATCH_TEXT_CHARS = 4_096
 MAX_MATCHES_IN_MACRO = 64
 MAX_STEPS = 100_000
 """Rounds of all macros around the innermost expression."""
-MAX_OPERATIONS = 5_000_000
+MAX_OPERATIONS = 2_000_000
 """Words and signs evaluated in all rounds; about 0.06 us each."""
-MAX_COMPARED_NODES = 4_000_000
+MAX_COMPARED_NODES = 1_000_000
 """Values compared in all rounds; about 0.1 us each."""
 MAX_VARIABLE_NODES = 40_000
 _BYTES_PER_NODE = 1_000

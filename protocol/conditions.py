@@ -107,25 +107,38 @@ class Condition:
         return result
 
 
-@lru_cache(maxsize=512)
 def compile_condition(source: str) -> Condition:
     """Return the compiled condition; the newest 512 are kept.
 
     Raises:
         ConditionError: not CEL, too long, a cost that cannot be bounded, or no engine.
     """
-    bounds = parse_bounds(source)
+    compiled = _compile(source)
+    if isinstance(compiled, str):
+        raise ConditionError(compiled)
+    return compiled
+
+
+@lru_cache(maxsize=512)
+def _compile(source: str) -> Condition | str:
+    """The condition, or what is wrong with its text: bad text is not read twice either."""
     engine = load_engine()
     try:
+        bounds = parse_bounds(source)
         program = engine.compile(source)
         names = frozenset(program.variables())
     except BaseException as exc:
-        raise _as_condition_error(exc, "is not CEL") from exc
+        error = _as_condition_error(exc, "is not CEL")
+        if isinstance(error, ConditionError):
+            return error.message
+        raise
     return Condition(source, bounds, names, program)
 
 
 def _as_condition_error(exc: BaseException, what: str) -> BaseException:
     """`ConditionError` for whatever the engine raised; a signal of the process stays itself."""
+    if isinstance(exc, ConditionError):
+        return exc
     if isinstance(exc, Exception) or is_panic(exc):
         return ConditionError(f"the condition {what}: {str(exc)[:200]}")
     return exc

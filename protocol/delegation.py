@@ -1,26 +1,23 @@
 """Owns chains: the delegations that lead from the pinned root to a signer (SPEC section 7, step 2).
 
-A chain is taken apart before it is believed: every link is verified here again (signatures are
-remembered by digest), so a link that was put among the held ones without proof grants nothing.
-Knows nothing of policies, limits and approvals; holds no state but that memory.
+A chain is taken apart before it is believed: every link is verified again (signatures that held
+are remembered), so a link that was put among the held ones without proof grants nothing. Knows
+nothing of policies, limits and approvals. `Link` and `verify_link` live in `protocol.links`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Final, cast
+from typing import Final
 
 from protocol import limits
-from protocol.capabilities import capabilities_attenuate, covers_order
+from protocol.capabilities import covers_order
 from protocol.conditions import ConditionContext, compile_condition
-from protocol.envelope import Envelope
 from protocol.errors import (
     BadChainError,
-    BadEnvelopeError,
-    BadPayloadError,
     ChainExpiredError,
     ConditionError,
     ConditionFalseError,
@@ -33,36 +30,24 @@ from protocol.errors import (
     VerificationError,
 )
 from protocol.keys import PublicKey
-from protocol.messages.delegations import Delegation, Revocations
+from protocol.links import Link, check_attenuated, verify_link, verify_link_signature
+from protocol.messages.delegations import Revocations
 from protocol.messages.policies import PolicyLimits
-from protocol.messages.registry import parse_payload
+
+__all__ = [
+    "Chain",
+    "Link",
+    "RevocationView",
+    "check_chain_covers",
+    "covers_for_person",
+    "holds_delegation_for",
+    "passes_through_hub",
+    "verify_chain",
+    "verify_link",
+]
 
 ROUTE_ACTION: Final = "writ.route"
 """Who holds this is a hub."""
-_REMEMBERED_SIGNATURES = 8_192
-_verified_signatures: dict[tuple[str, bytes], None] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One delegation with its payload read; `digest` is the name its children use for it."""
-
-    envelope: Envelope
-    delegation: Delegation
-    digest: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", self.envelope.digest)
-
-    @property
-    def id(self) -> str:
-        """The id that proofs and revocations use."""
-        return self.envelope.id
-
-    @property
-    def expires(self) -> datetime:
-        """End of its lifetime, itself not in it."""
-        return cast(datetime, self.envelope.expires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +86,6 @@ class Chain:
             for link in self.links
             if link.delegation.budget is not None
         )
-
-
-def verify_link(envelope: Envelope) -> Link:
-    """Return the link of a delegation whose signature holds; its lifetime is not judged.
-
-    Raises:
-        BadEnvelopeError: not a delegation document.
-        BadSignatureError: the signature does not hold.
-        BadPayloadError: the payload is no delegation.
-    """
-    if envelope.type != "delegation" or not envelope.is_document:
-        raise BadEnvelopeError("not a delegation")
-    _verify_signature(envelope, envelope.digest)
-    payload = parse_payload("delegation", envelope.payload)
-    if not isinstance(payload, Delegation):
-        raise BadPayloadError("not a delegation")
-    return Link(envelope, payload)
 
 
 def verify_chain(
@@ -294,7 +262,7 @@ def _check_links(
         if not starts <= now < link.expires:
             raise ChainExpiredError("a delegation of the chain is outside its lifetime")
     for parent, child in pairwise(links):
-        _check_attenuated(child, parent)
+        check_attenuated(child, parent)
 
 
 def _check_shape(root: PublicKey, subject: str, links: Sequence[Link]) -> None:
@@ -311,35 +279,11 @@ def _check_shape(root: PublicKey, subject: str, links: Sequence[Link]) -> None:
             raise BadChainError("a delegation names another parent")
         parent = link.digest
         try:
-            _verify_signature(link.envelope, link.digest)
+            verify_link_signature(link)
         except VerificationError as exc:
             raise BadChainError("the signature of a delegation does not hold") from exc
     if keys[-1] != subject:
         raise BadChainError("the chain does not end at the signer")
-
-
-def _check_attenuated(child: Link, parent: Link) -> None:
-    inner, outer = child.delegation, parent.delegation
-    if inner.max_depth > outer.max_depth - 1:
-        raise NotAttenuatedError("a delegation goes deeper than its parent allows")
-    if inner.not_before < outer.not_before or child.expires > parent.expires:
-        raise NotAttenuatedError("a delegation lives longer than its parent")
-    if not capabilities_attenuate(inner.capabilities, outer.capabilities):
-        raise NotAttenuatedError("a delegation grants more than its parent")
-    if not _budget_attenuates(inner.budget, outer.budget):
-        raise NotAttenuatedError("a delegation has more budget than its parent")
-
-
-def _budget_attenuates(child: PolicyLimits | None, parent: PolicyLimits | None) -> bool:
-    """Whether each limit the parent sets is set by the child too, and no higher."""
-    for name in PolicyLimits.model_fields if parent is not None else ():
-        bound = getattr(parent, name)
-        if bound is None:
-            continue
-        value = getattr(child, name, None)
-        if value is None or value > bound:
-            return False
-    return True
 
 
 def _check_links_cover(
@@ -384,14 +328,3 @@ def _forbidden_keys(
     forbid_hub: bool, root: PublicKey, hub: PublicKey | None, held: Mapping[str, Link]
 ) -> frozenset[str]:
     return _hub_keys(root, hub, held) if forbid_hub else frozenset()
-
-
-def _verify_signature(envelope: Envelope, digest: str) -> None:
-    """Return when the signature holds; one that held before is not computed again."""
-    known = (digest, envelope.public_key.raw + envelope.signature)
-    if known in _verified_signatures:
-        return
-    envelope.public_key.verify(envelope.signature, envelope.signed_bytes)
-    if len(_verified_signatures) >= _REMEMBERED_SIGNATURES:
-        _verified_signatures.pop(next(iter(_verified_signatures)), None)
-    _verified_signatures[known] = None

@@ -56,9 +56,9 @@ def authorize_document(verified: Verified[Any], view: AuthorityView, *, now: dat
     Raises:
         DocumentExpiredError: its `expires` has come.
         NotAuthorisedError: no chain, or one that does not cover it; the cause is chained.
+        OldVersionError, OldEpochError: a number below the last one, or the same with other bytes.
         ForbiddenLiftError: only the root removes a revocation, and no chain through a hub's key
             lifts a quarantine.
-        OldVersionError, OldEpochError: a number below the last one, or the same with other bytes.
         ForbiddenTypeError: a type that is not judged here.
     """
     payload: object = verified.payload
@@ -87,8 +87,8 @@ def authorize_document(verified: Verified[Any], view: AuthorityView, *, now: dat
         now=now,
         forbid_hub=forbid_hub,
     )
-    _check_lift(payload, chain, view)
     _check_ratchet(payload, envelope, view)
+    _check_lift(payload, chain, view)
     return chain
 
 

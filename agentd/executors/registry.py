@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, Protocol
+from typing import Final
 
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ from agentd.executors.echo import Echo
 from agentd.executors.files import FilesList, FilesRead, FilesWrite
 from agentd.executors.http import HttpGet
 from agentd.executors.search import FilesSearch
-from agentd.executors.settings import ExecutorSettings, parse_executor_settings
+from agentd.executors.settings import ExecutorSettings
 from agentd.executors.shell import ShellExec
 from protocol.ids import is_action
 
@@ -29,14 +29,6 @@ ENTRY_POINTS: Final = "writ.executors"
 MAX_DESCRIPTION_CHARS: Final = 1_000
 
 _log = logging.getLogger(__name__)
-
-
-class HasExecutorTable(Protocol):
-    """The agent's settings, as far as executors need to know them."""
-
-    @property
-    def executors(self) -> Mapping[str, Any]:
-        """The `[executors]` table of the settings file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +89,9 @@ def discover_executors(
     return Discovery(left, tuple(failures))
 
 
-def load_executors(settings: HasExecutorTable) -> dict[str, Executor]:
-    """Return every executor by its action, after warning of plug-ins that were passed over.
-
-    Raises:
-        SettingsError: the `[executors]` table cannot be used.
-    """
-    discovery = discover_executors(parse_executor_settings(settings.executors))
+def load_executors(settings: ExecutorSettings) -> dict[str, Executor]:
+    """Return every executor by its action, after warning of plug-ins that were passed over."""
+    discovery = discover_executors(settings)
     for failure in discovery.failures:
         _log.warning(
             "plug-in %s of %s is not used: %s",

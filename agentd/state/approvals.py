@@ -82,20 +82,23 @@ def close_approvals(connection: sqlite3.Connection, intent_id: str) -> None:
     )
 
 
-def add_decision(connection: sqlite3.Connection, request_id: str, envelope: Envelope) -> None:
-    """Keep a person's answer."""
+def add_decision(
+    connection: sqlite3.Connection, request_id: str, envelope: Envelope, at_ms: int
+) -> None:
+    """Keep a person's answer that counted at a moment."""
     connection.execute(
-        "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?)",
-        (request_id, envelope.id, envelope.wire),
+        "INSERT OR IGNORE INTO decisions VALUES (?, ?, ?, ?)",
+        (request_id, envelope.id, at_ms, envelope.wire),
     )
 
 
-def decisions_of(connection: sqlite3.Connection, request_id: str) -> list[bytes]:
-    """Return the answers to one question, as exact bytes, oldest first."""
+def decisions_of(connection: sqlite3.Connection, request_id: str) -> list[tuple[int, bytes]]:
+    """Return the answers to one question, as moment and exact bytes, oldest first."""
     rows = connection.execute(
-        "SELECT wire FROM decisions WHERE request_id=? ORDER BY document_id", (request_id,)
+        "SELECT at_ms, wire FROM decisions WHERE request_id=? ORDER BY at_ms, document_id",
+        (request_id,),
     )
-    return [bytes(row[0]) for row in rows]
+    return [(row[0], bytes(row[1])) for row in rows]
 
 
 def _approval(row: tuple[str, str, str, str, str, int, str]) -> ApprovalRecord:

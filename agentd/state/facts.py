@@ -10,10 +10,11 @@ LOG_DELEGATION: Final = "log_delegation"
 CHECKPOINT: Final = "checkpoint"
 LOG_FORK: Final = "log_fork"
 """Set to the reason while the agent has put itself into quarantine."""
-QUARANTINE_EPOCH: Final = "quarantine_epoch_seen"
-JOIN: Final = "join_used"
 AGENT_NAME: Final = "agent_name"
 HUB: Final = "hub"
+"""DID of the last hub spoken to, a space, and the id of its delegation."""
+ROTATION_SENT: Final = "rotation_sent"
+"""DID of the next key once a `key_rotation` to it may have reached the hub."""
 
 _SESSIONS_KEPT_MS = 30 * 86_400_000
 

@@ -53,14 +53,14 @@ CREATE TABLE approvals (      -- questions put to people
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX approvals_by_intent ON approvals (intent_id);
 
-CREATE TABLE decisions (      -- their answers: documents that hold, whatever they say
-    request_id TEXT NOT NULL, document_id TEXT NOT NULL, wire BLOB NOT NULL,
-    PRIMARY KEY (request_id, document_id)
+CREATE TABLE decisions (      -- their answers that counted, and when they did
+    request_id TEXT NOT NULL, document_id TEXT NOT NULL, at_ms INTEGER NOT NULL,
+    wire BLOB NOT NULL, PRIMARY KEY (request_id, document_id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE usage (          -- what counts against the policy's limits
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('order', 'tokens', 'cents')),
-    at_ms INTEGER NOT NULL, amount INTEGER NOT NULL
-) STRICT;
-CREATE INDEX usage_by_time ON usage (kind, at_ms);
+CREATE TABLE usage (          -- accepted orders and what they used, against the policy's limits
+    intent_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, tokens INTEGER NOT NULL DEFAULT 0,
+    cents REAL NOT NULL DEFAULT 0, delegations TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX usage_by_time ON usage (at_ms);
 """

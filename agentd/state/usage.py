@@ -1,30 +1,45 @@
-"""What counts against the policy's limits: sliding windows that survive restarts."""
+"""What accepted orders used, against the limits of policies and budgets; survives restarts."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
-Kind = Literal["order", "tokens", "cents"]
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
+WINDOW_MS: Final = 24 * 3_600_000
 
 
-def add_usage(connection: sqlite3.Connection, kind: Kind, at_ms: int, amount: int) -> None:
-    """Count `amount` at a moment."""
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """One accepted order; `delegations` are the ids of its chain."""
+
+    intent_id: str
+    at_ms: int
+    tokens: int
+    cents: float
+    delegations: tuple[str, ...]
+
+
+def put_usage(connection: sqlite3.Connection, row: UsageRow) -> None:
+    """Write what one order has used so far."""
     connection.execute(
-        "INSERT INTO usage (kind, at_ms, amount) VALUES (?, ?, ?)", (kind, at_ms, amount)
+        "INSERT OR REPLACE INTO usage (intent_id, at_ms, tokens, cents, delegations) "
+        "VALUES (?, ?, ?, ?, ?)",
+        (row.intent_id, row.at_ms, row.tokens, row.cents, json.dumps(row.delegations)),
     )
 
 
-def load_usage(connection: sqlite3.Connection, since_ms: int) -> list[tuple[Kind, int, int]]:
-    """Return (kind, moment, amount) of everything after `since_ms`, oldest first."""
+def load_usage(connection: sqlite3.Connection, since_ms: int) -> list[UsageRow]:
+    """Return what was accepted after `since_ms`, oldest first."""
     rows = connection.execute(
-        "SELECT kind, at_ms, amount FROM usage WHERE at_ms > ? ORDER BY at_ms", (since_ms,)
+        "SELECT intent_id, at_ms, tokens, cents, delegations FROM usage "
+        "WHERE at_ms > ? ORDER BY at_ms",
+        (since_ms,),
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [UsageRow(row[0], row[1], row[2], row[3], tuple(json.loads(row[4]))) for row in rows]
 
 
 def forget_usage(connection: sqlite3.Connection, now_ms: int) -> None:
     """Drop what no window reaches any more."""
-    connection.execute("DELETE FROM usage WHERE at_ms < ?", (now_ms - 2 * DAY_MS,))
+    connection.execute("DELETE FROM usage WHERE at_ms < ?", (now_ms - 2 * WINDOW_MS,))

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from protocol import delegation
+from protocol import links
 from protocol.authority import authorize_intent
 from protocol.conditions import ConditionContext
 from protocol.limits_window import Usage
@@ -51,7 +51,7 @@ def main() -> None:
         return held.chain_to(CAROL.public_key, order.payload.proof, now=NOW, forbid_hub=False)
 
     def cold_chain() -> object:
-        delegation._verified_signatures.clear()
+        links._verified_signatures.clear()
         return chain()
 
     rules = [

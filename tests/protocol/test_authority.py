@@ -73,7 +73,7 @@ def test_an_action_that_is_not_here_is_unknown() -> None:
     refused("unknown_action", intent(ROOT, action="shell.exec"), view())
 
 
-@pytest.mark.parametrize("error", [errors.BadParamsError("no"), ValueError("no")])
+@pytest.mark.parametrize("error", [errors.BadParamsError("no"), ValueError("no"), KeyError()])
 def test_params_that_do_not_fit_are_bad(error: Exception) -> None:
     def check(params: dict) -> None:
         raise error

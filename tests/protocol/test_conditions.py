@@ -165,12 +165,12 @@ def test_a_hostile_condition_ends_soon(name: str) -> None:
 WORST_ADMITTED = {
     "map": ("params.list.map(x, x).size() > 0", 300),
     "nested all": ("params.list.all(x, params.list.all(y, true))", 300),
-    "all": ("params.list.all(x, x != 'zz' && x != 'yy')", 900),
+    "all": ("params.list.all(x, x != 'zz' && x != 'yy')", 600),
     "compare all": ("params.list.all(x, params.list == params.list)", 900),
     "matches": ("params.list.all(x, x.matches('^" + r"\\w" * 14 + "$'))", 64),
     "filter": ("params.list.filter(x, x != 'a').size() == 0", 300),
     "one pattern": (r"params.text.matches('(\\w{10}){10}$')", 1),
-    "eight patterns": (" && ".join([r"!params.text.matches('(\\w{10}){10}!$')"] * 8), 1),
+    "four patterns": (" && ".join([r"!params.text.matches('(\\w{10}){10}!$')"] * 4), 1),
     "additions": ("params.s" + " + params.s" * 8 + " != ''", 1),
     "wide": (" && ".join(["params == params"] * 100), 900),
 }
@@ -208,9 +208,17 @@ def test_a_condition_is_compiled_once() -> None:
     assert compile_condition("params.once == 1") is compile_condition("params.once == 1")
 
 
+def test_bad_text_is_read_once_and_raised_each_time() -> None:
+    before = conditions._compile.cache_info().hits
+    for _ in range(2):
+        with pytest.raises(ConditionError):
+            compile_condition("params.never ==")
+    assert conditions._compile.cache_info().hits == before + 1
+
+
 def test_a_missing_engine_is_an_error_and_is_not_remembered(monkeypatch) -> None:
     cel_engine.load_engine.cache_clear()
-    compile_condition.cache_clear()
+    conditions._compile.cache_clear()
     with monkeypatch.context() as patch:
         patch.delitem(sys.modules, "cel.cel", raising=False)
         patch.setattr(cel_engine.importlib.util, "find_spec", lambda name: None)

@@ -152,6 +152,15 @@ def test_anyone_with_the_action_adds_and_only_the_root_removes() -> None:
     refused("forbidden_lift", document(ALICE, "revocations", operator), with_operator)
 
 
+def test_an_old_list_is_old_before_it_is_a_lift() -> None:
+    held = view(
+        revocations=RevocationView(5, frozenset({BOB.public_key.did})),
+        ratchets={"revocations": Ratchet(5)},
+    )
+    refused("old_epoch", document(HUB, "revocations", epoch=4), held)
+    refused("forbidden_lift", document(HUB, "revocations", epoch=6), held)
+
+
 # --- quarantine ---
 
 

@@ -11,7 +11,13 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
 from protocol.envelope import parse_envelope, seal_control
 from protocol.errors import Error
@@ -22,6 +28,7 @@ from protocol.messages import (
     Pong,
     RegistrationPending,
     RegistrationRejected,
+    dump_payload,
 )
 from protocol.session import (
     ControlReceived,
@@ -45,11 +52,19 @@ ORDER = list(SessionState)
 BEAT = Heartbeat(uptime_seconds=1, load=0.5, memory_bytes=1, running=(), token_usage={})
 
 
+STAGES = st.sampled_from(["started", "registered", "pending", "ack"])
+
+KINDS = st.sampled_from(["heartbeat", "register_ack", "error"]) | st.sampled_from(
+    [*(name for name, kind in MESSAGES.items() if kind.kind == "control"), "nonsense"]
+)
+
+
 class TwoEnds(RuleBasedStateMachine):
     """Two real ends and a wire that belongs to somebody hostile."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(stage=STAGES)
+    def begin(self, stage: str) -> None:
+        """Start a connection and let it come undisturbed as far as `stage`."""
         self.pair = Pair()
         self.sent: dict[str, list[str]] = {"hub": [], "agent": []}
         self.carried = {"hub": 0, "agent": 0}
@@ -59,6 +74,19 @@ class TwoEnds(RuleBasedStateMachine):
         self.acked = self.registered = False
         self.pair.hub.start(now=self.pair.now, id=self.pair.next_id())
         self._collect()
+        if stage == "started":
+            return
+        self.deliver_the_next_frame("agent")
+        self.send_something("agent", "register")
+        self.deliver_the_next_frame("hub")
+        if stage != "registered":
+            self.send_something("hub", stage)
+            self.deliver_the_next_frame("agent")
+
+    @precondition(lambda self: self.pair.hub.close_code or self.pair.agent.close_code)
+    @rule(stage=STAGES)
+    def connect_again(self, stage: str) -> None:
+        self.begin(stage)
 
     def _collect(self) -> None:
         self.sent["hub"] += [f.decode() for f in self.pair.hub.data_to_send()]
@@ -71,11 +99,15 @@ class TwoEnds(RuleBasedStateMachine):
             if isinstance(event, ControlReceived | RegisterReceived | HelloAccepted):
                 assert event.envelope.sequence is not None
                 self.taken[side].append(event.envelope.sequence)
+                assert event.envelope.public_key == (AGENT if side == "hub" else HUB).public_key
             if isinstance(event, HelloAccepted):
                 self.challenge = event.payload.challenge
             if isinstance(event, RegisterReceived):
                 self.registered = True
         self._collect()
+
+    def _next_sequence(self, side: str) -> int:
+        return self.taken[side][-1] + 1 if self.taken[side] else 1
 
     @rule(side=st.sampled_from(["hub", "agent"]))
     def deliver_the_next_frame(self, side: str) -> None:
@@ -83,6 +115,38 @@ class TwoEnds(RuleBasedStateMachine):
         if self.carried[side] < len(self.sent[source]):
             self.carried[side] += 1
             self._feed(side, self.sent[source][self.carried[side] - 1])
+
+    @rule(beats=st.integers(0, 3), documents=st.integers(0, 2))
+    def talk_undisturbed(self, beats: int, documents: int) -> None:
+        for _ in range(beats):
+            self.send_something("agent", "beat")
+            self.send_something("hub", "pong")
+        for _ in range(documents):
+            self.send_a_document("hub")
+        for side, source in (("hub", "agent"), ("agent", "hub")):
+            while self.carried[side] < len(self.sent[source]):
+                self.deliver_the_next_frame(side)
+
+    @rule(
+        kind=KINDS,
+        ahead=st.sampled_from([0, 0, 0, -1, 1]),
+        payload=st.sampled_from([dump_payload(BEAT), {}, {"code": "x", "message": ""}]),
+    )
+    def let_the_agent_itself_misbehave(self, kind: str, ahead: int, payload: Any) -> None:
+        try:
+            frame = seal_control(
+                type=kind,
+                id=self.pair.next_id(),
+                timestamp=self.pair.now,
+                audience=HUB.public_key.did,
+                session=self.pair.session_id,
+                sequence=max(1, self._next_sequence("hub") + ahead),
+                payload=payload,
+                signer=AGENT,
+            )
+        except Error:
+            return  # a document type has no sequence number
+        self._feed("hub", frame.wire.decode())
 
     @rule(side=st.sampled_from(["hub", "agent"]), data=st.data())
     def deliver_any_frame_of_either_side(self, side: str, data: st.DataObject) -> None:
@@ -102,13 +166,13 @@ class TwoEnds(RuleBasedStateMachine):
 
     @rule(
         side=st.sampled_from(["hub", "agent"]),
-        kind=st.sampled_from([*MESSAGES, "nonsense"]),
-        sequence=st.integers(1, 4),
+        kind=KINDS,
+        ahead=st.sampled_from([0, 0, 0, -1, 1]),
         signer=st.sampled_from([ROOT, STRANGER]),
-        payload=st.dictionaries(st.sampled_from(["challenge", "agentId", "x"]), st.text()),
+        payload=st.sampled_from([dump_payload(BEAT) | dump_payload(register_ack()), {}]),
     )
     def deliver_what_a_stranger_signed(
-        self, side: str, kind: str, sequence: int, signer: Any, payload: Any
+        self, side: str, kind: str, ahead: int, signer: Any, payload: Any
     ) -> None:
         try:
             frame = seal_control(
@@ -117,7 +181,7 @@ class TwoEnds(RuleBasedStateMachine):
                 timestamp=self.pair.now,
                 audience=(HUB if side == "hub" else AGENT).public_key.did,
                 session=self.pair.session_id,
-                sequence=sequence,
+                sequence=max(1, self._next_sequence(side) + ahead),
                 payload=payload,
                 signer=signer,
             )
@@ -207,7 +271,7 @@ class TwoEnds(RuleBasedStateMachine):
 
 TestTwoEnds = TwoEnds.TestCase
 TestTwoEnds.settings = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

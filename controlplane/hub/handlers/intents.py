@@ -13,7 +13,7 @@ from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.live import Live
 from controlplane.intents import service
 from protocol.envelope import Envelope
-from protocol.errors import UnknownIntentError
+from protocol.errors import IdReuseError, UnknownIntentError
 from protocol.messages.intents import IntentAck, IntentProgress, Result
 from protocol.verification import Side, Verified, verify_document
 from storage.records import IntentRecord, ProgressRecord
@@ -92,7 +92,7 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
             envelope,
             audience=live.hub.identity.hub_did,
             now=clock.now(),
-            replay=None,  # the unit asks the database, where every document is remembered
+            replay=None,  # row 8 is asked inside the unit, where every document is remembered
             sender=Side.AGENT,
         ),
     )
@@ -102,6 +102,9 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
     intent_id = verified.payload.intent_id
 
     def unit(uow: UnitOfWork) -> service.Finished:
+        seen = uow.documents.seen_digest(did, envelope.id)
+        if seen is not None and seen != envelope.digest:
+            raise IdReuseError("other bytes under an id that was used before")
         finished = service.finish_with_result(uow, did, verified, now=clock.now())
         faults.reach("result_before_commit")
         return finished

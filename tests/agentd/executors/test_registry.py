@@ -7,9 +7,7 @@ import subprocess
 import sys
 import textwrap
 import zipfile
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,11 +29,6 @@ GOOD = """
         params_model = Nothing
         async def execute(self, work): return "{result}"
 """
-
-
-@dataclass
-class Settings:
-    executors: dict[str, Any] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -62,7 +55,7 @@ def lay_down(site: Path, distribution: str, source: str, entry: str = "Good") ->
 
 
 def test_the_built_in_actions_are_those_of_the_surface():
-    executors = load_executors(Settings({"plugins": False}))
+    executors = load_executors(ExecutorSettings(plugins=False))
     assert set(executors) == BUILT_IN
     for action, executor in executors.items():
         assert isinstance(executor, Executor)
@@ -112,7 +105,7 @@ def test_a_plug_in_that_cannot_be_used_is_reported_and_passed_over(
     assert "fine.action" in discovery.executors
     assert set(discovery.executors) >= BUILT_IN
     assert type(discovery.executors["echo"]).__module__ == "agentd.executors.echo"
-    load_executors(Settings())
+    load_executors(ExecutorSettings())
     assert "broken-one" in caplog.text
 
 

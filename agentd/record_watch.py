@@ -1,0 +1,175 @@
+"""Watches that the hub's record only grows: checkpoints, proofs, forks (SPEC section 9).
+
+Keeps the highest checkpoint on disk. A smaller, a different or an unproven one is a fork, and the
+owner is told. Knows nothing of what the record says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from agentd.clock import Clock
+from agentd.log import log
+from agentd.outlet import Outlet
+from agentd.state import StateDatabase
+from agentd.state.facts import CHECKPOINT, LOG_DELEGATION, get_fact, set_fact
+from protocol.audit_tree import verify_consistency
+from protocol.base64_text import decode_base64
+from protocol.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
+from protocol.delegation import Link, verify_link
+from protocol.envelope import parse_document
+from protocol.errors import Error, NotAuthorisedError, ProofError
+from protocol.keys import PublicKey
+from protocol.messages import CheckpointProof, CheckpointRequest, Delegation
+from protocol.verification import Verified
+
+LOG_ACTION = "writ.log"
+
+
+class RecordWatch:
+    """The highest checkpoint this agent has seen, and whether the next one follows from it."""
+
+    def __init__(
+        self,
+        state: StateDatabase,
+        outlet: Outlet,
+        clock: Clock,
+        *,
+        proof_seconds: float,
+        on_fork: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._state = state
+        self._outlet = outlet
+        self._clock = clock
+        self._proof_seconds = proof_seconds
+        self._on_fork = on_fork
+        self._log_key: PublicKey | None = None
+        self._wanted: Checkpoint | None = None
+        self._wanted_text = ""
+        self._newest_text: str | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        wire = get_fact(state.reader, LOG_DELEGATION)
+        if wire is not None:
+            self._log_key = _log_key(verify_link(parse_document(wire)))
+
+    @property
+    def text(self) -> str | None:
+        """The highest checkpoint, as its signed note."""
+        return get_fact(self._state.reader, CHECKPOINT)
+
+    async def take_log_delegation(
+        self, verified: Verified[Delegation], root: PublicKey, agent_did: str
+    ) -> None:
+        """Believe the log key that the root names.
+
+        Raises:
+            NotAuthorisedError: it is no delegation from the root to a log key.
+        """
+        delegation = verified.payload
+        if (
+            verified.envelope.public_key != root
+            or delegation.parent is not None
+            or not delegation.not_before <= self._clock.later()
+            or not any(
+                capability.action == LOG_ACTION
+                and (capability.agents is None or agent_did in capability.agents)
+                for capability in delegation.capabilities
+            )
+        ):
+            raise NotAuthorisedError("no delegation from the root to a log key")
+        link = verify_link(verified.envelope)
+        wire = verified.envelope.wire.decode()
+        await self._state.write(lambda connection: set_fact(connection, LOG_DELEGATION, wire))
+        self._log_key = _log_key(link)
+
+    async def take(self, text: str | None) -> None:
+        """Compare a checkpoint with the highest one; ask for a proof when it has grown."""
+        if text is None or self._log_key is None:
+            return
+        try:
+            seen = verify_checkpoint(text, self._log_key)
+        except ProofError as exc:
+            log("error", "bad_checkpoint", why=exc.message)
+            return
+        kept_text = self.text
+        if kept_text is None:
+            await self._keep(text)
+            return
+        kept = parse_checkpoint(kept_text)
+        if seen.origin != kept.origin:
+            await self._on_fork("the record has another name")
+        elif seen.size < kept.size:
+            await self._on_fork(f"the record shrank from {kept.size} to {seen.size}")
+        elif seen.size == kept.size:
+            if seen.root_hash != kept.root_hash:
+                await self._on_fork(f"two records of {kept.size} leaves")
+        elif kept.size == 0:
+            await self._keep(text)
+        elif self._wanted is None:
+            self._ask(kept, seen, text)
+        else:
+            self._newest_text = text
+
+    async def take_proof(self, proof: CheckpointProof) -> None:
+        """Check the proof that was asked for; another one is ignored."""
+        wanted, kept_text = self._wanted, self.text
+        if wanted is None or kept_text is None:
+            return
+        kept = parse_checkpoint(kept_text)
+        if (proof.from_, proof.to) != (kept.size, wanted.size):
+            return
+        self._stop_waiting()
+        try:
+            verify_consistency(
+                old_size=kept.size,
+                new_size=wanted.size,
+                old_root=kept.root_hash,
+                new_root=wanted.root_hash,
+                proof=[decode_base64(item, size_bytes=32) for item in proof.proof],
+            )
+        except Error as exc:
+            await self._on_fork(f"the record of {wanted.size} does not contain the one before")
+            log("error", "bad_proof", why=exc.message)
+            return
+        await self._keep(self._wanted_text)
+        if (newest := self._newest_text) is not None:
+            self._newest_text = None
+            await self.take(newest)
+
+    def forget_link(self) -> None:
+        """The connection is over: the next one brings its own newest checkpoint."""
+        self._stop_waiting()
+        self._newest_text = None
+
+    def _ask(self, kept: Checkpoint, seen: Checkpoint, text: str) -> None:
+        request = CheckpointRequest.model_validate({"from": kept.size, "to": seen.size})
+        if not self._outlet.send(request):
+            return
+        self._wanted, self._wanted_text = seen, text
+        self._timer = asyncio.get_running_loop().call_later(self._proof_seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        wanted = self._wanted
+        self._stop_waiting()
+        if wanted is not None and self._outlet.online:
+            task = asyncio.create_task(self._fork(f"no proof for the record of {wanted.size}"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _fork(self, reason: str) -> None:
+        await self._on_fork(reason)
+
+    def _stop_waiting(self) -> None:
+        self._wanted = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _keep(self, text: str) -> None:
+        await self._state.write(lambda connection: set_fact(connection, CHECKPOINT, text))
+
+
+def _log_key(link: Link) -> PublicKey:
+    return PublicKey.parse_did(link.delegation.subject)
