@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Fields
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Column, Table
@@ -20,6 +21,7 @@ class Mapping(Generic[R]):
         self._record = record
         self.names: tuple[str, ...] = tuple(f.name for f in fields(record))  # type: ignore[arg-type]
         """Fields in the order of the record; rows have the same order."""
+        self._values: Callable[[R], tuple[Any, ...]] = attrgetter(*self.names)
         self.columns: tuple[Column[Any], ...] = tuple(table.c[name] for name in self.names)
         self._codecs = {name: table.c[name].info.get("codec") for name in self.names}
         coded = [(at, self._codecs[name]) for at, name in enumerate(self.names)]
@@ -32,7 +34,7 @@ class Mapping(Generic[R]):
 
     def row(self, record: R) -> tuple[Any, ...]:
         """Return the driver values of a record."""
-        values = [getattr(record, name) for name in self.names]
+        values = list(self._values(record))
         for at, encode in self._encoders:
             if values[at] is not None:
                 values[at] = encode(values[at])

@@ -247,6 +247,8 @@ class SqliteEngine:
             connection.execute("PRAGMA temp_store=MEMORY")
             # INSERT OR REPLACE removes a row too: with this it asks the DELETE triggers first.
             connection.execute("PRAGMA recursive_triggers=1")
+            # 16 MiB of pages for the writer, whose indexes are touched all over.
+            connection.execute(f"PRAGMA cache_size={-2_048 if query_only else -16_384}")
             if query_only:
                 connection.execute("PRAGMA query_only=1")
             return connection

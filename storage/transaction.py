@@ -27,10 +27,10 @@ class Prepared:
         self._statement = statement
         locks = isinstance(statement, Select) and statement._for_update_arg is not None
         self.writes = locks or bool(getattr(statement, "is_dml", False))
-        self._compiled: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
-    def compiled(self, dialect: Dialect) -> tuple[str, tuple[str, ...]]:
-        """Return the SQL text and the names of its parameters in order."""
+    def bind(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+        """Return the SQL text and its parameters in order; a missing value is a `KeyError`."""
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled = self._statement.compile(dialect=dialect)
@@ -38,10 +38,11 @@ class Prepared:
             constants = {
                 name: value for name, value in compiled.params.items() if value is not None
             }
-            if constants:
-                raise TypeError(f"a prepared statement with a constant: {sorted(constants)}")
-            found = self._compiled[dialect.name] = (str(compiled), order)
-        return found
+            found = self._compiled[dialect.name] = (str(compiled), order, constants)
+        sql, order, constants = found
+        if constants:
+            values = constants | values
+        return sql, tuple([values[name] for name in order])
 
 
 class BulkInsert:
@@ -95,8 +96,7 @@ class Transaction:
     def rows(self, prepared: Prepared, **values: Any) -> Sequence[Sequence[Any]]:
         """Run a prepared statement that returns rows; sees deferred rows only after `flush`."""
         self._check(prepared.writes)
-        sql, order = prepared.compiled(self.dialect)
-        parameters = tuple([values[name] for name in order])
+        sql, parameters = prepared.bind(self.dialect, values)
         if self.is_sqlite:
             fetched: list[tuple[Any, ...]] = self._driver.execute(sql, parameters).fetchall()
             return fetched
@@ -110,8 +110,7 @@ class Transaction:
     def run(self, prepared: Prepared, **values: Any) -> int:
         """Run a prepared statement that changes rows; return how many."""
         self._check(prepared.writes)
-        sql, order = prepared.compiled(self.dialect)
-        parameters = tuple([values[name] for name in order])
+        sql, parameters = prepared.bind(self.dialect, values)
         if self.is_sqlite:
             return int(self._driver.execute(sql, parameters).rowcount)
         return self.connection.exec_driver_sql(sql, parameters).rowcount

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.lifecycle import TERMINAL
 from protocol.messages.intents import IntentState
+from storage.in_list import InList, list_value
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import IntentRecord, ProgressRecord
@@ -25,6 +26,16 @@ _MAPPING: Mapping[IntentRecord] = Mapping(intents, IntentRecord)
 _PROGRESS: Mapping[ProgressRecord] = Mapping(intent_progress, ProgressRecord)
 _ADD = BulkInsert(intents, _MAPPING.names)
 _GET = Prepared(select(*_MAPPING.columns).where(_T.id == bindparam("id")))
+_DISPATCH = Prepared(
+    update(intents)
+    .where(InList(_T.id, "ids"), _T.state == bindparam("queued"))
+    .values(
+        state=bindparam("dispatched"),
+        dispatched_at=bindparam("at"),
+        attempts=_T.attempts + 1,
+    )
+    .returning(_T.id)
+)
 _OPEN = tuple(state for state in IntentState if state not in TERMINAL)
 _ENTERED_AT = {
     IntentState.DISPATCHED: "dispatched_at",
@@ -166,17 +177,15 @@ class Intents(Repository[IntentRecord]):
         """Move queued intents to dispatched in one statement; return the ids that moved."""
         if not ids:
             return []
-        statement = (
-            update(intents)
-            .where(_T.id.in_(ids), _T.state == str(IntentState.QUEUED))
-            .values(
-                state=str(IntentState.DISPATCHED),
-                dispatched_at=TIME.encode(at),
-                attempts=_T.attempts + 1,
-            )
-            .returning(_T.id)
+        self._tx.flush(_ADD)
+        rows = self._tx.rows(
+            _DISPATCH,
+            ids=list_value(ids, is_sqlite=self._tx.is_sqlite),
+            queued=str(IntentState.QUEUED),
+            dispatched=str(IntentState.DISPATCHED),
+            at=TIME.encode(at),
         )
-        return [str(id) for id in self._tx.core(statement).scalars()]
+        return [str(row[0]) for row in rows]
 
     def set_cancel_requested(self, id: str, **changes: Any) -> IntentRecord | None:
         """Flag an intent that has not ended; None when it has (or is unknown)."""

@@ -4,19 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, or_, select, update
 
 from storage.errors import NotFoundError
+from storage.in_list import InList, list_value
 from storage.records import OutboxRecord
 from storage.tables.columns import TIME
 from storage.tables.delivery import outbox
 from storage.tables.intents import documents
-from storage.transaction import BulkInsert, Transaction
+from storage.transaction import BulkInsert, Prepared, Transaction
 
 _T = outbox.c
 _ADD = BulkInsert(
     outbox, ("agent_did", "kind", "ref_id", "signer", "wire", "not_before", "attempts")
+)
+
+
+_NEVER = -(2**62)
+_DUE = (
+    or_(_T.sent_at.is_(None), _T.sent_at <= bindparam("resend_before")),
+    or_(_T.not_before.is_(None), _T.not_before <= bindparam("now")),
+)
+_PENDING = Prepared(
+    select(
+        _T.id,
+        _T.agent_did,
+        _T.kind,
+        _T.ref_id,
+        func.coalesce(_T.wire, documents.c.wire),
+        _T.not_before,
+        _T.sent_at,
+        _T.attempts,
+    )
+    .outerjoin(documents, and_(documents.c.id == _T.ref_id, documents.c.signer == _T.signer))
+    .where(_T.agent_did == bindparam("agent"), *_DUE)
+    .order_by(_T.id)
+    .limit(bindparam("at_most", type_=BigInteger()))
+)
+_AGENTS_DUE = Prepared(
+    select(_T.agent_did)
+    .where(*_DUE)
+    .distinct()
+    .order_by(_T.agent_did)
+    .limit(bindparam("at_most", type_=BigInteger()))
+)
+_MARK_SENT = Prepared(
+    update(outbox)
+    .where(InList(_T.id, "ids"))
+    .values(sent_at=bindparam("at"), attempts=_T.attempts + 1)
+)
+_DELETE = Prepared(delete(outbox).where(InList(_T.id, "ids")))
+_DELETE_REFS = Prepared(
+    delete(outbox).where(InList(_T.ref_id, "refs"), _T.agent_did == bindparam("agent"))
 )
 
 
@@ -68,25 +109,10 @@ class Outbox:
             now: rows with a later `not_before` wait.
             resend_before: rows sent before this and still here are due again.
         """
-        statement = (
-            select(
-                _T.id,
-                _T.agent_did,
-                _T.kind,
-                _T.ref_id,
-                func.coalesce(_T.wire, documents.c.wire),
-                _T.not_before,
-                _T.sent_at,
-                _T.attempts,
-            )
-            .outerjoin(
-                documents, and_(documents.c.id == _T.ref_id, documents.c.signer == _T.signer)
-            )
-            .where(_T.agent_did == agent_did, *self._due(now, resend_before))
-            .order_by(_T.id)
-            .limit(limit)
-        )
-        return [_record(row) for row in self._tx.core(statement)]
+        self._tx.flush()
+        due = self._due(now, resend_before)
+        rows = self._tx.rows(_PENDING, agent=agent_did, at_most=limit, **due)
+        return [_record(row) for row in rows]
 
     def agents_due(
         self,
@@ -96,14 +122,14 @@ class Outbox:
         limit: int = 1_000,
     ) -> list[str]:
         """Return the agents that something is due to."""
-        statement = select(_T.agent_did).where(*self._due(now, resend_before)).distinct()
-        return list(self._tx.core(statement.order_by(_T.agent_did).limit(limit)).scalars())
+        self._tx.flush()
+        due = self._due(now, resend_before)
+        return [str(row[0]) for row in self._tx.rows(_AGENTS_DUE, at_most=limit, **due)]
 
     def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
         """Say that rows were handed to the agent's connection."""
         if ids:
-            sent = {"sent_at": TIME.encode(at), "attempts": _T.attempts + 1}
-            self._tx.core(update(outbox).where(_T.id.in_(ids)).values(sent))
+            self._tx.run(_MARK_SENT, ids=self._list(ids), at=TIME.encode(at))
 
     def reset(self, agent_did: str) -> int:
         """Make everything due again, as after a reconnect; return how many rows."""
@@ -113,14 +139,14 @@ class Outbox:
     def delete(self, ids: Sequence[int]) -> None:
         """Forget rows."""
         if ids:
-            self._tx.core(delete(outbox).where(_T.id.in_(ids)))
+            self._tx.run(_DELETE, ids=self._list(ids))
 
     def delete_refs(self, agent_did: str, ref_ids: Sequence[str]) -> int:
         """Forget what an agent has acked; return how many rows."""
         if not ref_ids:
             return 0
-        where = (_T.ref_id.in_(ref_ids), _T.agent_did == agent_did)
-        return self._tx.core(delete(outbox).where(*where)).rowcount
+        self._tx.flush(_ADD)
+        return self._tx.run(_DELETE_REFS, refs=self._list(ref_ids), agent=agent_did)
 
     def delete_agent(self, agent_did: str) -> int:
         """Forget everything for an agent; return how many rows."""
@@ -130,14 +156,14 @@ class Outbox:
         """Return how many rows there are."""
         return int(self._tx.core(select(func.count()).select_from(outbox)).scalar_one())
 
-    def _due(
-        self, now: datetime | None, resend_before: datetime | None
-    ) -> list[ColumnElement[bool]]:
-        unsent: ColumnElement[bool] = _T.sent_at.is_(None)
-        if resend_before is not None:
-            unsent = or_(unsent, _T.sent_at <= TIME.encode(resend_before))
-        moment = TIME.encode(now or self._tx.now)
-        return [unsent, or_(_T.not_before.is_(None), _T.not_before <= moment)]
+    def _due(self, now: datetime | None, resend_before: datetime | None) -> dict[str, int]:
+        return {
+            "now": TIME.encode(now or self._tx.now),
+            "resend_before": _NEVER if resend_before is None else TIME.encode(resend_before),
+        }
+
+    def _list(self, values: Sequence[str] | Sequence[int]) -> str | list[Any]:
+        return list_value(values, is_sqlite=self._tx.is_sqlite)
 
 
 def _record(row: Sequence[object]) -> OutboxRecord:
