@@ -14,7 +14,15 @@ from pydantic import BaseModel
 
 from controlplane import clock
 from controlplane.hub.connection import Connection
-from controlplane.hub.handlers import approvals, audit, documents, errors, intents, presence
+from controlplane.hub.handlers import (
+    approvals,
+    audit,
+    documents,
+    errors,
+    intents,
+    presence,
+    rotation,
+)
 from controlplane.hub.live import Live
 from protocol.envelope import Envelope
 from protocol.errors import ForbiddenTypeError
@@ -35,7 +43,9 @@ CONTROL: Final[Mapping[str, ControlHandler]] = MappingProxyType(
     }
 )
 """Control frames of an agent that is online, or of a pending one as far as the session lets it."""
-DOCUMENTS: Final[Mapping[str, DocumentHandler]] = MappingProxyType({"result": intents.result})
+DOCUMENTS: Final[Mapping[str, DocumentHandler]] = MappingProxyType(
+    {"result": intents.result, "key_rotation": rotation.key_rotation}
+)
 """Documents of an agent."""
 
 

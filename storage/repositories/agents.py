@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Fields
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,10 @@ from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import AgentRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import JSON, TIME
+from storage.tables.delivery import outbox
 from storage.tables.fleet import agent_tags, agents
+from storage.tables.intents import document_acks, intents
+from storage.tables.permits import agent_policies, approvals
 from storage.transaction import Prepared
 
 _MAPPING: Mapping[AgentRecord] = Mapping(agents, AgentRecord)
@@ -176,6 +180,37 @@ class Agents(Repository[AgentRecord]):
         """Keep the newest heartbeat; counts no revision."""
         beat = None if heartbeat is None else JSON.encode(heartbeat)
         self._tx.run(_TOUCH, key=did, beat=beat, at=TIME.encode(at or self._tx.now))
+
+    def rekey(self, did: str, new_did: str, *, public_key: str, fingerprint: str) -> AgentRecord:
+        """Make an agent go by another key, with all that belongs to it; offline until it is back.
+
+        Signed documents keep the name they were signed for; only the hub's own rows move.
+
+        Raises:
+            NotFoundError: no such agent.
+            ConflictError: the new key belongs to an agent already.
+        """
+        self._tx.flush()
+        record = self._need(self.get(did))
+        # The name is unique, and for a moment there are two rows.
+        self._tx.core(update(agents).where(agents.c.did == did).values(name=did))
+        moved = replace(
+            record,
+            did=new_did,
+            public_key=public_key,
+            fingerprint=fingerprint,
+            online=False,
+            session=None,
+            hub=None,
+            updated_at=self._tx.now,
+            revision=record.revision + 1,
+        )
+        self._insert(moved)
+        for table in (agent_tags, agent_policies, approvals, document_acks, intents, outbox):
+            own = update(table).where(table.c.agent_did == did)
+            self._tx.core(own.values(agent_did=new_did))
+        self._tx.core(delete(agents).where(agents.c.did == did))
+        return moved
 
     def _tag(self, record: AgentRecord) -> None:
         tags = [("realm", name, "") for name in dict.fromkeys(record.realms)]

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from controlplane import clock
 from controlplane.access.authorize import HUB_ACTOR
 from controlplane.fleet.registrations import reject_registration
+from protocol.envelope import Envelope, seal_document
+from protocol.key_rotation import rotation_payload
 from protocol.keys import fingerprint
 from protocol.messages import (
     ErrorMessage,
@@ -18,6 +23,7 @@ from protocol.messages import (
     RegisterAck,
     RegistrationPending,
     RegistrationRejected,
+    dump_payload,
 )
 from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, running_hub, until
 
@@ -244,3 +250,56 @@ async def test_presence_follows_the_connection(hub: RunningHub) -> None:
         await agent.vanish()
         assert await asyncio.wait_for(news.next(), 5) is not None
     assert not (await hub.agent(agent.did)).online
+
+
+async def test_an_agent_goes_on_under_a_new_key_with_its_name_policy_and_orders(
+    hub: RunningHub,
+) -> None:
+    agent = await hub.enrolled(name="edge")
+    order = await hub.order(agent.did)
+    intent = await agent.document()
+    await agent.accept(intent)
+    await hub.intent_reaches(order.id, "accepted")
+    new = ScriptedAgent(hub)
+    await agent.say_document(rotation(agent, new))
+    assert await agent.close_code() == 1000
+
+    ack = await new.online(holds=NOTHING.model_copy(update={"intents": (intent.id,)}))
+    assert (ack.agent_id, ack.name) == (new.did, "edge")
+    assert ack.policy is not None
+    assert (ack.policy["audience"], ack.policy["payload"]["version"]) == (new.did, 2)
+    await new.say_document(new.result(intent))
+    assert await new.result_acks(1) == [order.id]
+
+    assert (await agent.pending()).registration_id  # the old key is a stranger's
+
+
+async def test_a_rotation_to_a_key_that_has_not_agreed_changes_nothing(hub: RunningHub) -> None:
+    agent, other = await hub.enrolled(), ScriptedAgent(hub)
+    payload = dump_payload(rotation_payload(agent.key.public_key, other.key))
+    payload["newKey"] = ScriptedAgent(hub).key.public_key.multikey
+    await agent.say_document(rotation(agent, other, payload=payload))
+    assert (await agent.receive(ErrorMessage)).code == "bad_signature"
+    assert (await hub.agent(agent.did)).state == "active"
+
+
+async def test_a_rotation_to_the_key_of_another_agent_is_refused(hub: RunningHub) -> None:
+    agent, other = await hub.enrolled(), await hub.enrolled()
+    await agent.say_document(rotation(agent, other))
+    assert (await agent.receive(ErrorMessage)).code == "key_conflict"
+    assert (await hub.agent(agent.did)).state == "active"
+
+
+def rotation(agent: ScriptedAgent, new: ScriptedAgent, **changes: Any) -> Envelope:
+    """Return the document by which `agent` goes over to the key of `new`."""
+    fields: dict[str, Any] = {
+        "type": "key_rotation",
+        "id": clock.new_id(),
+        "timestamp": clock.now(),
+        "expires": clock.now() + timedelta(days=1),
+        "audience": agent.hub.hub.identity.hub_did,
+        "payload": dump_payload(rotation_payload(agent.key.public_key, new.key)),
+        "signer": agent.key,
+        **changes,
+    }
+    return seal_document(**fields)

@@ -11,34 +11,23 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import uvicorn
 from pydantic import BaseModel
-from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from controlplane import clock
-from controlplane.access.authenticate import Authenticator
 from controlplane.access.authorize import HUB_ACTOR
+from controlplane.app import open_hub
 from controlplane.context import Hub
-from controlplane.directory import AgentDirectory
-from controlplane.events import EventBus
-from controlplane.first_start import open_hub_data
 from controlplane.fleet.join_tokens import IssuedToken, create_join_token
 from controlplane.fleet.registrations import Approval, approve_registration
-from controlplane.hub.dispatcher import Dispatcher
-from controlplane.hub.endpoint import AgentEndpoint
-from controlplane.hub.lifecycle import drain, run_live
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
-from controlplane.hub.transport import AgentProtocol
-from controlplane.intents import service
 from controlplane.intents.submission import Order, submit_orders
 from controlplane.intents.targets import Target
 from controlplane.policies.service import allow_content
-from controlplane.secrets import SecretBox
+from controlplane.server import HubServer
 from controlplane.settings import HubSettings
-from controlplane.telemetry import Metrics
 from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.join_tokens import join_key, join_proof, parse_join_token
 from protocol.keys import SigningKey
@@ -157,59 +146,22 @@ async def running_hub(folder: Path, **changes: Any) -> AsyncIterator[RunningHub]
     settings = HubSettings(
         **{"data_dir": folder, "shutdown_seconds": 3.0, "drain_retry_after_seconds": 1, **changes}
     )
-    identity, database, _ = await open_hub_data(settings)
-    registry = Registry()
-    metrics = Metrics()
-    dispatcher = Dispatcher(
-        database=database,
-        registry=registry,
-        settings=settings,
-        announce=lambda records: service.announce(hub, records),
-    )
-    hub = Hub(
-        settings=settings,
-        identity=identity,
-        database=database,
-        files=cast(Any, None),
-        registry=registry,
-        dispatcher=dispatcher,
-        events=EventBus(),
-        metrics=metrics,
-        secrets=SecretBox(identity.secrets_key),
-        agents=AgentDirectory(database),
-        authenticator=Authenticator(database),
-    )
     listener = socket.create_server(("127.0.0.1", 0))
-    try:
-        async with run_live(hub, registry, dispatcher) as live:
-            config = uvicorn.Config(
-                Starlette(routes=AgentEndpoint(live).routes()),
-                ws=AgentProtocol,
-                ws_per_message_deflate=False,
-                ws_max_size=settings.max_frame_bytes,
-                ws_ping_interval=settings.ping_seconds,
-                ws_ping_timeout=settings.ping_seconds,
-                lifespan="off",
-                log_config=None,
-                timeout_graceful_shutdown=3,
-            )
-            server = uvicorn.Server(config)
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            await until(lambda: server.started, "the server's start")
-            running = RunningHub(hub, live, registry, listener.getsockname()[1])
-            try:
-                yield running
-            finally:
-                await drain(live)
-                server.should_exit = True
-                await asyncio.wait_for(serving, WAIT_SECONDS)
-        assert len(registry) == 0
-        assert live.tasks == 0
-        assert dispatcher.tasks == 0
-        assert live.unregistered.total == 0
-        assert not list(registry.online())
-    finally:
-        await database.close()
+    async with open_hub(settings) as parts:
+        live = parts.live
+        server = HubServer(parts, settings)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await asyncio.wait_for(server.started_serving.wait(), WAIT_SECONDS)
+        try:
+            yield RunningHub(parts.hub, live, live.registry, listener.getsockname()[1])
+        finally:
+            server.should_exit = True
+            await asyncio.wait_for(serving, WAIT_SECONDS)
+    assert len(live.registry) == 0
+    assert live.tasks == 0
+    assert live.dispatcher.tasks == 0
+    assert live.unregistered.total == 0
+    assert not list(live.registry.online())
 
 
 class ScriptedAgent:
