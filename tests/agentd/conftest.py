@@ -46,7 +46,7 @@ def agent_process(hub: HubDouble, data_dir: Path) -> Callable[..., AgentProcess]
 class AgentHere:
     """The agent as a task of the test: everything but the process is real."""
 
-    def __init__(self, hub: HubDouble, data_dir: Path, **flags: Any) -> None:
+    def __init__(self, hub: HubDouble, data_dir: Path, /, **flags: Any) -> None:
         self.settings = load_settings(
             {
                 "data_dir": data_dir,
@@ -82,10 +82,15 @@ class AgentHere:
     _stop = False
 
     async def state(self, name: str, seconds: float = 20.0) -> dict[str, Any]:
+        return await self.until_line(lambda line: line.get("state") == name, seconds)
+
+    async def until_line(
+        self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 20.0
+    ) -> dict[str, Any]:
         assert self._task is not None
 
         def find() -> dict[str, Any] | None:
-            return next((line for line in self.lines if line.get("state") == name), None)
+            return next((line for line in self.lines if wanted(line)), None)
 
         async def look() -> None:
             async with self._changed:

@@ -141,6 +141,7 @@ class HubDouble:
         self.checkpoint: str | None = None
         self.send_log = False
         self.answer_proofs = True
+        self.answer_heartbeats = True
         self.leaves: list[bytes] = []
         self.open_documents: dict[str, bytes] = {}
         self.received = Received()
@@ -326,7 +327,8 @@ class HubDouble:
                 await self.decide(session)
             case ControlReceived(payload=Heartbeat()):
                 self.received.frames.append(event.payload)
-                session.send(self.pong(self.checkpoint), now=now(), id=new_id())
+                if self.answer_heartbeats:
+                    session.send(self.pong(self.checkpoint), now=now(), id=new_id())
             case ControlReceived(payload=CheckpointRequest() as asked):
                 self.received.frames.append(asked)
                 if self.answer_proofs:

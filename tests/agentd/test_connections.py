@@ -1,0 +1,218 @@
+"""Section 4 and 5 from the agent's end: whom it believes, how it joins, when it comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agentd.connection import End, Outcome
+from agentd.errors import HubAddressError, IdentityError
+from agentd.identity import load_identity, load_root, prepare_next_key
+from agentd.settings import AgentSettings, parse_hub_address
+from agentd.supervisor import decide_delay_seconds
+from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
+from protocol.key_rotation import verify_key_rotation
+from protocol.messages import CheckpointRequest, Heartbeat
+from protocol.session import RegisterReceived
+from protocol.verification import verify_document_offline
+from tests.agentd.conftest import AgentHere
+from tests.agentd.hub_double import HubDouble, delegate, new_id, new_key
+
+MakeAgent = Callable[..., AgentHere]
+
+
+async def test_it_waits_for_an_admin_and_goes_on_over_the_same_socket(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.mode = "pending"
+    async with agent_here() as agent:
+        line = await agent.state("pending")
+        assert line["fingerprint"] == agent.lines[0]["fingerprint"]
+        await hub.admit()
+        await agent.state("online")
+    assert hub.connections == 1
+
+
+async def test_a_rejected_agent_says_so_and_asks_again_rarely(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.mode = "reject"
+    async with agent_here() as agent:
+        line = await agent.state("refused")
+    assert line == {"state": "refused", "reason": "not you", "retryInSeconds": 600.0}
+
+
+async def test_it_believes_no_hub_of_another_root(hub: HubDouble, agent_here: MakeAgent) -> None:
+    async with agent_here(root=new_key().public_key.did) as agent:
+        await agent.state("refused")
+    assert hub.received.registers == []
+
+
+async def test_it_believes_no_hub_whose_delegation_does_not_route(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.delegation = delegate(hub.root, hub.key.public_key.did, ("*",))
+    async with agent_here() as agent:
+        await agent.state("refused")
+    assert hub.received.registers == []
+
+
+async def test_trust_on_first_use_pins_and_says_so(
+    hub: HubDouble, agent_here: MakeAgent, data_dir: Path
+) -> None:
+    async with agent_here(root=None, trust_first_hub=True) as agent:
+        await agent.state("online")
+        assert agent.lines[0]["fingerprint"] is None
+        assert any(line.get("trustedFirstHub") for line in agent.lines)
+    assert load_root(data_dir) == hub.root.public_key
+    other = new_key().public_key.did
+    with pytest.raises(IdentityError):
+        async with agent_here(root=other) as agent:
+            await agent.state("connecting")
+
+
+async def test_a_join_token_brings_hub_root_and_a_proof(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    secret = os.urandom(32)
+    token = encode_join_token(JoinToken(hub.url, hub.root.public_key, new_id(), secret))
+    seen: list[RegisterReceived] = []
+    hub.on_register = seen.append
+    async with agent_here(hub=None, root=None, join=token) as agent:
+        await agent.state("online")
+        await hub.drop()
+        await hub.until(lambda: len(hub.received.registers) == 2)
+    verify_join_proof(join_key(secret), seen[0].envelope.payload)
+    assert seen[1].payload.join is None
+
+
+async def test_it_comes_back_after_a_lost_connection(hub: HubDouble, agent_here: MakeAgent) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        await hub.drop()
+        await agent.state("offline")
+        await hub.until(lambda: len(hub.received.registers) == 2 and hub.online)
+
+
+async def test_it_stays_away_while_a_hub_drains(hub: HubDouble, agent_here: MakeAgent) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        await hub.drain(40)
+        line = await agent.state("offline")
+    assert 40 <= line["retryInSeconds"] <= 60
+
+
+async def test_it_shows_that_it_lives_and_leaves_a_silent_hub(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.heartbeat_seconds = 1
+    async with agent_here() as agent:
+        await agent.state("online")
+        beat = await hub.until(lambda: hub.received.of(Heartbeat))
+        assert beat[0].memory_bytes > 0
+        hub.answer_heartbeats = False
+        line = await agent.state("offline")
+    assert line["reason"] == "the hub is silent"
+
+
+async def test_the_record_may_only_grow(hub: HubDouble, agent_here: MakeAgent) -> None:
+    hub.send_log = True
+    hub.checkpoint = hub.grow(3)
+    async with agent_here() as agent:
+        await agent.state("online")
+        await hub.send(hub.pong(hub.grow(4)))
+        await hub.until(lambda: hub.received.of(CheckpointRequest))
+        assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
+        hub.checkpoint = hub.make_checkpoint()
+    async with agent_here() as agent:
+        await agent.state("online")
+        assert hub.received.registers[1].holds.checkpoint == hub.checkpoint
+        hub.leaves = hub.leaves[:5]
+        await hub.send(hub.pong(hub.make_checkpoint()))
+        result = await hub.result(await hub.order("echo", {}))
+    assert result["error"]["code"] == "quarantined"
+
+
+async def test_an_unproven_record_is_a_fork(hub: HubDouble, agent_here: MakeAgent) -> None:
+    hub.send_log = True
+    hub.checkpoint = hub.grow(3)
+    hub.answer_proofs = False
+    async with agent_here(checkpoint_proof_seconds=0.2) as agent:
+        await agent.state("online")
+        await hub.send(hub.pong(hub.grow(4)))
+        await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+        result = await hub.result(await hub.order("echo", {}))
+    assert result["error"]["code"] == "quarantined"
+
+
+async def test_a_key_is_rotated_without_ever_being_without_one(
+    hub: HubDouble, agent_here: MakeAgent, data_dir: Path
+) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+    old = load_identity(data_dir)
+    new = prepare_next_key(data_dir)
+    async with agent_here() as agent:
+        await agent.state("online")
+        (rotation,) = await hub.until(lambda: hub.received.documents)
+        assert verify_key_rotation(verify_document_offline(rotation, at=None)) == new
+        assert rotation.public_key == old.key.public_key
+        await hub.until(lambda: hub.agent_did == new.did and hub.online)
+        hub.policy = hub.make_policy(2)
+        await hub.send_document(hub.policy)
+        result = await hub.result(await hub.order("echo", {}))
+        assert result["status"] == "succeeded"
+        assert hub.received.results[-1].public_key == new
+    after = load_identity(data_dir)
+    assert (after.key.public_key, after.next_key) == (new, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "insecure", "url"),
+    [
+        ("ws://127.0.0.1:8080", False, "ws://127.0.0.1:8080/ws/agent"),
+        ("http://localhost:1/", False, "ws://localhost:1/ws/agent"),
+        ("wss://hub.example/ws/agent", False, "wss://hub.example/ws/agent"),
+        ("https://hub.example/base", False, "wss://hub.example/base/ws/agent"),
+        ("ws://hub.example", True, "ws://hub.example/ws/agent"),
+        ("ws://hub.example", False, None),
+        ("ws://127.0.0.1.evil.example", False, None),
+        ("ws://user:secret@localhost", False, None),
+        ("ftp://localhost", False, None),
+        ("ws://localhost:99999", False, None),
+        ("", False, None),
+    ],
+)
+def test_addresses_are_websockets_and_plain_only_to_this_machine(
+    text: str, insecure: bool, url: str | None
+) -> None:
+    if url is None:
+        with pytest.raises(HubAddressError):
+            parse_hub_address(text, insecure=insecure)
+    else:
+        assert parse_hub_address(text, insecure=insecure) == url
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempt", "lowest", "highest"),
+    [
+        (Outcome(End.LOST, "", False), 0, 0.5, 1.0),
+        (Outcome(End.LOST, "", False), 4, 0.5, 16.0),
+        (Outcome(End.REFUSED, "", False), 400, 0.5, 60.0),
+        (Outcome(End.DRAINED, "", True, 20), 3, 20.0, 30.0),
+        (Outcome(End.REJECTED, "", False), 3, 600.0, 600.0),
+    ],
+)
+def test_delays_have_full_jitter(
+    outcome: Outcome, attempt: int, lowest: float, highest: float, tmp_path: Path
+) -> None:
+    settings = AgentSettings(data_dir=tmp_path)
+    delays = [
+        decide_delay_seconds(outcome, attempt, settings=settings, chance=chance)
+        for chance in (0.0, 0.5, 1.0)
+    ]
+    assert (delays[0], delays[2]) == (lowest, highest)
+    assert delays == sorted(delays)
