@@ -14,14 +14,13 @@ from controlplane.identity import HubIdentity
 from controlplane.settings import HubSettings
 
 if TYPE_CHECKING:
-    from storage.files.base import FileStore
-
     from controlplane.access.authenticate import Authenticator
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
     from storage.database import Database
+    from storage.files.base import FileStore
     from storage.records import Checkpoint
 
 
@@ -66,13 +65,16 @@ class OutboxKind:
 
     `INTENT` and `DOCUMENT` go out as they are. `DELEGATION` is a delegation document that travels
     inside a `delegation_update` as `added`; `REMOVED_DELEGATION` has its id as `ref_id` and no
-    wire. A row's `ref_id` is the document's id: it is deleted when the agent acks that document.
+    wire. `PEER_RESULT` is a result that travels inside a `peer_result`. A row's `ref_id` is the
+    document's id: it is deleted when the agent acks that document, or, for the kinds that nobody
+    acks, when it is sent.
     """
 
     INTENT = "intent"
     DOCUMENT = "document"
     DELEGATION = "delegation"
     REMOVED_DELEGATION = "removed_delegation"
+    PEER_RESULT = "peer_result"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ class Actor:
     """Somebody who proved who they are.
 
     Attributes:
-        kind: `user`, `machine` (a key without a person) or `hub` (this hub itself).
-        id: the user's or the key's UUID.
+        kind: `user`, `machine` (a key without a person), `agent`, or `hub` (this hub itself).
+        id: the user's or the key's UUID, or the agent's DID.
         name: for people.
         roles: held everywhere.
         realm_roles: roles by realm, for members.
@@ -39,9 +39,9 @@ class Actor:
 
     @property
     def subject(self) -> str:
-        """How the record names them: `user:<uuid>`, `key:<uuid>` or `hub`."""
-        if self.kind == "hub":
-            return "hub"
+        """How the record names them: `user:<uuid>`, `key:<uuid>`, a DID or `hub`."""
+        if self.kind in ("hub", "agent"):
+            return self.id
         return f"{'user' if self.kind == 'user' else 'key'}:{self.id}"
 
 

@@ -26,6 +26,7 @@ from controlplane.settings import HubSettings
 from protocol.envelope import parse_document
 from protocol.errors import Error
 from protocol.messages.delegations import DelegationUpdate
+from protocol.messages.peers import PeerResult
 from storage.database import Database
 from storage.records import IntentRecord, OutboxRecord
 from storage.unit_of_work import UnitOfWork
@@ -36,6 +37,11 @@ WINDOW_DOCUMENTS = 256
 """Documents on their way to one agent without its acknowledgement."""
 RETRY_SECONDS = 1.0
 """Until the outbox is looked at again when the database could not answer."""
+
+
+TOLD_ONCE = frozenset({OutboxKind.REMOVED_DELEGATION, OutboxKind.PEER_RESULT})
+"""What nobody acknowledges, so that saying it once has to do. A revocation does not depend on the
+first, and an agent that misses the second sends its `peer_intent` again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,7 @@ class Dispatcher:
         now = time.monotonic()
         added: list[OutboxRecord] = []
         for row in rows:
-            if row.kind != OutboxKind.REMOVED_DELEGATION:
+            if row.kind not in TOLD_ONCE:
                 connection.lane.unacked[row.ref_id] = now
             if row.kind in (OutboxKind.DELEGATION, OutboxKind.REMOVED_DELEGATION):
                 added.append(row)
@@ -177,7 +183,10 @@ class Dispatcher:
 
     def _try_send(self, connection: Connection, row: OutboxRecord) -> None:
         try:
-            connection.send_document(row.wire)
+            if row.kind == OutboxKind.PEER_RESULT:
+                connection.send(PeerResult(result=parse_document(row.wire).as_value()))
+            else:
+                connection.send_document(row.wire)
         except Error as error:
             # It stays in the outbox and is said again in the log: nothing is dropped silently.
             log.error("document_unsendable", document=row.ref_id, code=error.code)
@@ -212,8 +221,7 @@ def claim_rows(
     sendable = {record.id: record for record in mark_dispatched(uow, intent_ids, now=now)}
     gone = [row.id for row in rows if row.kind == OutboxKind.INTENT and row.ref_id not in sendable]
     rows = [row for row in rows if row.id not in gone]
-    # Nobody acknowledges that a delegation was taken away, so saying it once has to do.
-    told = [row.id for row in rows if row.kind == OutboxKind.REMOVED_DELEGATION]
+    told = [row.id for row in rows if row.kind in TOLD_ONCE]
     uow.outbox.mark_sent([row.id for row in rows], now)
     uow.outbox.delete([*gone, *told])
     moved = tuple(record for record in sendable.values() if record.dispatched_at == now)

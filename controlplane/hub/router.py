@@ -20,6 +20,7 @@ from controlplane.hub.handlers import (
     documents,
     errors,
     intents,
+    peers,
     presence,
     rotation,
 )
@@ -38,6 +39,7 @@ CONTROL: Final[Mapping[str, ControlHandler]] = MappingProxyType(
         "intent_progress": intents.intent_progress,
         "document_ack": documents.document_ack,
         "tool_approval_request": approvals.tool_approval_request,
+        "peer_intent": peers.peer_intent,
         "checkpoint_request": audit.checkpoint_request,
         "error": errors.error,
     }

@@ -10,11 +10,13 @@ from typing import cast
 from controlplane import clock, faults
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers.answers import refusing
+from controlplane.hub.handlers.peers import queue_peer_result
 from controlplane.hub.live import Live
 from controlplane.intents import service
 from protocol.envelope import Envelope
 from protocol.errors import IdReuseError, UnknownIntentError
 from protocol.messages.intents import IntentAck, IntentProgress, Result
+from protocol.messages.session import ErrorMessage
 from protocol.verification import Side, Verified, verify_document
 from storage.records import IntentRecord, ProgressRecord
 from storage.unit_of_work import UnitOfWork
@@ -101,21 +103,31 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
         raise UnknownIntentError("a result is taken from the agent that signed it")
     intent_id = verified.payload.intent_id
 
-    def unit(uow: UnitOfWork) -> service.Finished:
+    hub_did = live.hub.identity.hub_did
+
+    def unit(uow: UnitOfWork) -> tuple[service.Finished, bool]:
         seen = uow.documents.seen_digest(did, envelope.id)
         if seen is not None and seen != envelope.digest:
             raise IdReuseError("other bytes under an id that was used before")
         finished = service.finish_with_result(uow, did, verified, now=clock.now())
+        by_peer = (
+            not finished.again
+            and finished.record.signer != hub_did
+            and queue_peer_result(uow, finished.record, envelope)
+        )
         faults.reach("result_before_commit")
-        return finished
+        return finished, by_peer
 
-    def done(finished: service.Finished) -> None:
+    def done(outcome: tuple[service.Finished, bool]) -> None:
+        finished, by_peer = outcome
         faults.reach("result_committed")
         live.dispatcher.acknowledged(connection, (intent_id,))
         connection.ack_result(intent_id, envelope.id)
         faults.reach("result_acked")
         if not finished.again:
             service.announce(live.hub, [finished.record])
+        if by_peer:
+            live.dispatcher.wake(finished.record.signer)
 
     connection.effects.submit(unit, done, refusing(connection, envelope))
 
@@ -133,7 +145,11 @@ def refused_document(
 
     def done(ended: IntentRecord | None) -> None:
         live.dispatcher.acknowledged(connection, (intent_id,))
-        if ended is not None:
-            service.announce(live.hub, [ended])
+        if ended is None:
+            return
+        service.announce(live.hub, [ended])
+        caller = live.registry.get(ended.signer)
+        if caller is not None:
+            caller.send(ErrorMessage(code=code, message=message, in_reply_to=intent_id))
 
     connection.effects.submit(unit, done, lambda _error: None)
