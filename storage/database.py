@@ -77,10 +77,11 @@ class Database:
 
         The unit is a sync function and may be run again from scratch: it changes nothing but
         through its `UnitOfWork`. It must not swallow a storage error: let it through, it fails
-        this unit alone.
+        this unit alone. When the caller is cancelled, the unit may be kept all the same.
 
         Raises:
             UnavailableError: locked, full, gone or too much waiting; nothing half-written.
+            BadValueError: a value that the database cannot hold.
             ConflictError: the schema's own rules (unique names, for one) do not allow it.
             Exception: whatever the unit raises, unchanged; then nothing of it is kept.
         """

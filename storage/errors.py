@@ -29,6 +29,12 @@ class BadCursorError(StorageError):
     code = "bad_cursor"
 
 
+class BadValueError(StorageError):
+    """A value that no database here can hold: a NUL in text, half a character, a huge number."""
+
+    code = "bad_value"
+
+
 class UnavailableError(StorageError):
     """Locked, full, gone or overloaded: nothing is known to be written, a retry may pass."""
 

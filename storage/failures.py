@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from protocol.errors import Error
-from storage.errors import ConflictError, UnavailableError
+from storage.errors import BadValueError, ConflictError, StorageError, UnavailableError
 
 _SQLITE_LATER = {
     sqlite3.SQLITE_BUSY,
@@ -43,25 +43,31 @@ class TryAgainError(UnavailableError):
 
 
 def translate(error: BaseException) -> BaseException:
-    """Return the storage error that a driver's error stands for; anything else unchanged."""
+    """Return the storage error that a driver's error stands for; anything else unchanged.
+
+    The driver's error becomes its cause, for the log.
+    """
     if isinstance(error, Error):
         return error
+    found = _translate(error)
+    if found is None:
+        return error
+    found.__cause__ = error
+    return found
+
+
+def _translate(error: BaseException) -> StorageError | None:
     cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    if isinstance(cause, UnicodeEncodeError | OverflowError):
+        return BadValueError("a value that the database cannot hold")
     if isinstance(cause, sqlite3.Error):
-        return _translate_sqlite(cause, error)
+        return _translate_sqlite(cause)
     sqlstate = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     if isinstance(sqlstate, str):
-        if sqlstate.startswith("23"):
-            return ConflictError("the database holds something that does not allow this")
-        if sqlstate.startswith(("08", "57P0")):
-            return ConnectionLostError("the database closed the connection")
-        if sqlstate in {"40001", "40P01"}:
-            return TryAgainError("two writers stood in each other's way")
-        if sqlstate.startswith(_POSTGRES_LATER):
-            return UnavailableError("the database cannot do this now")
+        return _translate_sqlstate(sqlstate)
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return ConnectionLostError("the connection to the database is gone")
-    if isinstance(cause, PoolTimeoutError):
+    if isinstance(error, PoolTimeoutError):
         return UnavailableError("every connection to the database is busy")
     if isinstance(cause, OSError | TimeoutError | EOFError):
         return ConnectionLostError("the database does not answer")
@@ -69,10 +75,29 @@ def translate(error: BaseException) -> BaseException:
         "clos" in str(cause)
     ):
         return ConnectionLostError("the connection to the database is gone")
-    return error
+    if isinstance(error, DBAPIError):
+        # What asyncpg cannot encode fails before it is sent, and has no SQLSTATE.
+        if "invalid input for query argument" in str(cause):
+            return BadValueError("a value that the database cannot hold")
+        return StorageError("the database refused a statement")
+    return None
 
 
-def _translate_sqlite(cause: sqlite3.Error, error: BaseException) -> BaseException:
+def _translate_sqlstate(sqlstate: str) -> StorageError:
+    if sqlstate.startswith("23"):
+        return ConflictError("the database holds something that does not allow this")
+    if sqlstate.startswith("22"):
+        return BadValueError("a value that the database cannot hold")
+    if sqlstate in {"40001", "40P01"}:
+        return TryAgainError("two writers stood in each other's way")
+    if sqlstate.startswith(("08", "57P0")):
+        return ConnectionLostError("the database closed the connection")
+    if sqlstate.startswith(_POSTGRES_LATER):
+        return UnavailableError("the database cannot do this now")
+    return StorageError(f"the database refused a statement ({sqlstate})")
+
+
+def _translate_sqlite(cause: sqlite3.Error) -> StorageError:
     if isinstance(cause, sqlite3.IntegrityError):
         return ConflictError("the database holds something that does not allow this")
     primary = (getattr(cause, "sqlite_errorcode", None) or 0) & 0xFF
@@ -82,4 +107,4 @@ def _translate_sqlite(cause: sqlite3.Error, error: BaseException) -> BaseExcepti
         return ConnectionLostError("the database file cannot be used")
     if isinstance(cause, sqlite3.ProgrammingError) and "closed database" in str(cause):
         return ConnectionLostError("the database file is closed")
-    return error
+    return StorageError("the database refused a statement")

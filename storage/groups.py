@@ -7,6 +7,7 @@ after it go on as a group. So a unit may run more than once, and only the failin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,24 @@ class Outcome:
 
     value: Any = None
     error: BaseException | None = None
+
+
+def resolve(future: asyncio.Future[Any], outcome: Outcome) -> None:
+    """Tell a caller, unless it has stopped listening."""
+    if future.done():
+        return
+    if outcome.error is None:
+        future.set_result(outcome.value)
+    elif isinstance(outcome.error, StopIteration):
+        # No future can carry it, and a caller must never be left waiting.
+        future.set_exception(RuntimeError("a unit raised StopIteration"))
+    else:
+        future.set_exception(outcome.error)
+
+
+def all_failed(units: int) -> list[Outcome]:
+    """Return what every unit is told when the writer itself failed."""
+    return [Outcome(error=UnavailableError("the database writer failed"))] * units
 
 
 Attempt = Callable[[Sequence[Callable[..., Any]]], list[Any]]

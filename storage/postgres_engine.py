@@ -20,7 +20,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from storage import migrate
 from storage.errors import UnavailableError
 from storage.failures import ConnectionLostError, TryAgainError, translate
-from storage.groups import MAX_GROUP_UNITS, MAX_QUEUED_UNITS, Outcome, UnitFailed, settle
+from storage.groups import (
+    MAX_GROUP_UNITS,
+    MAX_QUEUED_UNITS,
+    Outcome,
+    UnitFailed,
+    all_failed,
+    resolve,
+    settle,
+)
 from storage.transaction import Transaction
 from storage.unit_of_work import UnitOfWork
 
@@ -121,10 +129,7 @@ class PostgresEngine:
             try:
                 outcomes = await self._settle([unit for unit, _ in jobs])
             except BaseException as exc:
-                # Never leave a caller waiting, whatever happened to the flusher.
-                outcomes = [Outcome(error=UnavailableError("the database writer failed"))] * len(
-                    jobs
-                )
+                outcomes = all_failed(len(jobs))  # nobody may wait for ever
                 if not isinstance(exc, Exception):
                     self._resolve(jobs, outcomes)
                     raise
@@ -133,12 +138,7 @@ class PostgresEngine:
     def _resolve(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
         self._running = 0
         for (_, future), outcome in zip(jobs, outcomes, strict=True):
-            if future.done():
-                continue
-            if outcome.error is None:
-                future.set_result(outcome.value)
-            else:
-                future.set_exception(outcome.error)
+            resolve(future, outcome)
 
     async def _settle(self, units: Sequence[Callable[[UnitOfWork], Any]]) -> list[Outcome]:
         # A connection that died before COMMIT was sent has kept nothing, and neither has the loser
@@ -188,6 +188,8 @@ class PostgresEngine:
             error = translate(exc)
             if committing and isinstance(error, ConnectionLostError):
                 error = ConnectionLostError(error.message, committing=True)
+            if error is exc:
+                raise
             raise error from exc
         return values
 

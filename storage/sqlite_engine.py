@@ -26,7 +26,15 @@ from sqlalchemy.pool import NullPool, QueuePool
 from storage import migrate
 from storage.errors import UnavailableError
 from storage.failures import ConnectionLostError, translate
-from storage.groups import MAX_GROUP_UNITS, MAX_QUEUED_UNITS, Outcome, UnitFailed, settle
+from storage.groups import (
+    MAX_GROUP_UNITS,
+    MAX_QUEUED_UNITS,
+    Outcome,
+    UnitFailed,
+    all_failed,
+    resolve,
+    settle,
+)
 from storage.transaction import Transaction
 from storage.unit_of_work import UnitOfWork
 
@@ -125,7 +133,11 @@ class SqliteEngine:
                 except queue.Empty:
                     break
             if jobs:
-                outcomes = settle([job.unit for job in jobs], self._attempt)
+                try:
+                    outcomes = settle([job.unit for job in jobs], self._attempt)
+                except BaseException:  # the thread must outlive it, and nobody may wait for ever
+                    self._disconnect()
+                    outcomes = all_failed(len(jobs))
                 with contextlib.suppress(RuntimeError):  # the loop is gone, and so who asked
                     self._loop.call_soon_threadsafe(self._resolve, jobs, outcomes)
         self._disconnect()
@@ -134,12 +146,7 @@ class SqliteEngine:
     def _resolve(self, jobs: list[_Job], outcomes: list[Outcome]) -> None:
         self._queued -= len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if job.future.done():
-                continue
-            if outcome.error is None:
-                job.future.set_result(outcome.value)
-            else:
-                job.future.set_exception(outcome.error)
+            resolve(job.future, outcome)
 
     def _attempt(self, units: Sequence[Callable[[UnitOfWork], Any]]) -> list[Any]:
         try:
@@ -163,6 +170,8 @@ class SqliteEngine:
             error = translate(exc)
             if isinstance(error, ConnectionLostError):
                 self._disconnect()
+            if error is exc:
+                raise
             raise error from exc
         return values
 

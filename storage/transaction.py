@@ -80,7 +80,7 @@ class Transaction:
     def __init__(self, connection: Connection, now: datetime, *, read_only: bool = False) -> None:
         self.connection = connection
         self._read_only = read_only
-        self.now = now
+        self.now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as rows keep it
         """When the unit began; the default time of what it appends."""
         self.dialect = connection.dialect
         self.is_sqlite = self.dialect.name == "sqlite"

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from protocol.errors import IdReuseError
 from protocol.messages.intents import IntentState
 from storage.database import Database
-from storage.errors import ConflictError, StorageError, UnavailableError
+from storage.errors import BadValueError, ConflictError, StorageError, UnavailableError
 from storage.groups import Outcome, UnitFailed, settle
 from storage.unit_of_work import UnitOfWork
 from tests.storage.samples import NOW, agent, document, intent
@@ -73,6 +73,44 @@ async def test_a_domain_error_reaches_its_caller_unchanged(database: Database) -
     other = document(id=first.id, digest="two")
     with pytest.raises(IdReuseError):
         await database.write(lambda uow: uow.documents.put_once(other))
+
+
+async def test_an_error_no_future_can_carry_leaves_nobody_waiting(database: Database) -> None:
+    outcomes = await asyncio.wait_for(
+        asyncio.gather(
+            database.write(lambda uow: next(iter(()))),
+            database.write(lambda uow: uow.settings.put("a", 1)),
+            return_exceptions=True,
+        ),
+        5,
+    )
+    assert isinstance(outcomes[0], RuntimeError)
+    assert await database.read(lambda uow: uow.settings.get("a")) == outcomes[1]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda uow: uow.agents.add(agent(name="half \ud800 a pair")),
+        lambda uow: uow.documents.put(document(audience="half \ud800 a pair")),
+        lambda uow: uow.intents.add_many([intent(timeout_seconds=2**70)]),
+        lambda uow: uow.agents.list(q="\ud800"),
+    ],
+)
+async def test_a_value_no_database_can_hold_is_a_storage_error(
+    database: Database, write: Any
+) -> None:
+    with pytest.raises(BadValueError):
+        await database.write(write)
+    await database.ping()
+
+
+async def test_a_refused_statement_is_a_storage_error_with_its_cause(database: Database) -> None:
+    for run in (database.read, database.write):
+        with pytest.raises(StorageError) as caught:
+            await run(lambda uow: uow.transaction.core(text("SELECT * FROM nowhere")).all())
+        assert caught.value.__cause__ is not None
+        assert "nowhere" not in caught.value.message
 
 
 async def test_what_a_failed_unit_wrote_is_gone(database: Database) -> None:
