@@ -39,7 +39,7 @@ def verify(ctx: click.Context, file: str, root_did: str | None, extra: tuple[str
     Exit code 0 when everything holds, 1 at the first thing that does not.
     """
     session: Session = ctx.obj
-    root = PublicKey.parse_did(root_did or _profile_root())
+    root = trusted_root(root_did)
     documents = read_documents(file)
     for path in extra:
         documents.extend(read_documents(path))
@@ -216,10 +216,20 @@ def _who(key: PublicKey, root: PublicKey) -> str:
     return "the root" if key == root else key.did
 
 
-def _profile_root() -> str:
-    from controlplane.cli.profiles import choose_profile
+def trusted_root(did: str | None) -> PublicKey:
+    """Return the root to check against: the one named, else the one of the default profile.
 
-    profile = choose_profile(None)
-    if profile is None or profile.root is None:
+    Raises:
+        CliError: neither, or not a did:key of an Ed25519 key.
+    """
+    if did is None:
+        from controlplane.cli.profiles import choose_profile
+
+        profile = choose_profile(None)
+        did = profile.root if profile else None
+    if did is None:
         raise CliError("say which root you trust: --root did:key:...", exit_code=USAGE)
-    return profile.root
+    try:
+        return PublicKey.parse_did(did)
+    except Error as exc:
+        raise CliError(f"{did!r} is not the DID of a root", exit_code=USAGE) from exc
