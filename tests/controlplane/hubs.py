@@ -15,6 +15,9 @@ from controlplane.app import RunningHub, open_hub
 from controlplane.server import HubServer, bind, url_of
 from controlplane.settings import HubSettings, load_settings
 from controlplane.telemetry import configure_logging
+from protocol.messages import RegisterAck
+from tests.controlplane.hub.world import RunningHub as RunningWorld
+from tests.controlplane.hub.world import ScriptedAgent
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,21 @@ class ServedHub:
     @property
     def hub(self) -> Any:
         return self.running.hub
+
+    def world(self) -> RunningWorld:
+        """The same hub as the tests of the live side know it."""
+        running = self.running
+        return RunningWorld(running.hub, running.live, running.live.registry, self.client.port)
+
+    async def enrol(self, name: str = "worker", **fields: Any) -> ScriptedAgent:
+        """Return a scripted agent that joined by a token and is online."""
+        body = {"autoApprove": True, "capabilities": ["*"]}
+        made = await self.client.post("/api/v1/join-tokens", body)
+        agent = ScriptedAgent(self.world())
+        await agent.connect()
+        await agent.register(token=made.json["token"], name=name, **fields)
+        await agent.receive(RegisterAck)
+        return agent
 
 
 @asynccontextmanager
