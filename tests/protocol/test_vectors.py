@@ -87,6 +87,17 @@ def receive(text: str) -> None:
     )
 
 
+def test_there_are_enough_of_both_kinds() -> None:
+    good = bad = 0
+    for name in ("envelopes.json", "chains.json", "handshakes.json"):
+        for case in published(name)["cases"]:
+            verdict = case.get("expect", case)
+            is_bad = verdict["code"] is not None or verdict.get("close") is not None
+            good, bad = good + (not is_bad), bad + is_bad
+    assert good >= 40
+    assert bad >= 80
+
+
 def test_the_record() -> None:
     found = published("audit.json")
     leaves = [bytes.fromhex(leaf) for leaf in found["leavesHex"]]

@@ -34,6 +34,9 @@ from tests.protocol.material import (
     a_document,
     an_id,
 )
+from tests.protocol.vectors_chains import chain_vectors
+from tests.protocol.vectors_envelopes import bad_envelopes, good_envelopes
+from tests.protocol.vectors_handshakes import handshake_vectors
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
 SEEDS = [bytes(32), ROOT.seed, HUB.seed, AGENT.seed, OTHER.seed]
@@ -162,6 +165,7 @@ def envelope_vectors() -> dict[str, Any]:
         }
         for name, envelope, text in good
     ]
+    cases += good_envelopes()
     cases += [{"name": name, "text": text, "code": "bad_envelope"} for name, text in bad_texts]
     cases += [
         {"name": name, "text": text, "code": code or "bad_payload"}
@@ -171,6 +175,7 @@ def envelope_vectors() -> dict[str, Any]:
         {"name": name, "text": envelope.wire.decode(), "code": code}
         for name, envelope, code in bad_frames
     ]
+    cases += bad_envelopes()
     return {
         "now": value["timestamp"],
         "agent": AGENT.public_key.did,
@@ -218,6 +223,8 @@ def vectors() -> dict[str, str]:
         "keys.json": key_vectors(),
         "json_profile.json": json_vectors(),
         "envelopes.json": envelope_vectors(),
+        "chains.json": chain_vectors(),
+        "handshakes.json": handshake_vectors(),
         "audit.json": audit_vectors(),
     }
     return {name: json.dumps(value, indent=1) + "\n" for name, value in files.items()}
