@@ -82,12 +82,15 @@ class Sandbox:
         limits: the bounds.
         environment: variables given to the child besides PATH, HOME, TMPDIR, LANG.
         readable: files and folders that a confined child may read besides the system's.
+        hidden: folders that no child reaches, such as the one with the agent's key. A kernel
+            without Landlock cannot hide them from a child of level `process`.
     """
 
     level: str = "process"
     limits: SandboxLimits = field(default_factory=SandboxLimits)
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     readable: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a level that does not exist: a policy asked for what nobody can promise."""
@@ -170,6 +173,7 @@ class Sandbox:
             "env": clean | dict(self.environment),
             "level": self.level,
             "readable": list(self.readable),
+            "hidden": list(self.hidden),
             "limits": {
                 "cpuSeconds": self.limits.cpu_seconds,
                 "memoryBytes": self.limits.memory_bytes,

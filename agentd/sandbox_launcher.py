@@ -5,7 +5,8 @@ It adopts every orphan of the command (subreaper), so a child that made a sessio
 ended with the rest; and it ends everything when its control socket closes, so the death of the
 agent ends the command too.
 
-Control socket, one JSON text per line: in comes the order `{argv, env, limits, level, readable}`,
+Control socket, one JSON text per line: in comes the order `{argv, env, limits, level, readable,
+hidden}`,
 out goes one of `{"exit": code}` (below 0: the signal that ended it) and `{"error", "message"}`.
 End of file on it means: end everything now.
 """
@@ -15,12 +16,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import json
 import os
 import resource
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 import time
@@ -37,8 +40,13 @@ CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
 SYS_LANDLOCK_CREATE, SYS_LANDLOCK_ADD, SYS_LANDLOCK_RESTRICT = 444, 445, 446
 LANDLOCK_VERSION_FLAG, LANDLOCK_PATH_BENEATH = 1, 1
 LANDLOCK_EXECUTE, LANDLOCK_WRITE_FILE, LANDLOCK_READ_FILE, LANDLOCK_READ_DIR = 1, 2, 4, 8
-LANDLOCK_IOCTL = 1 << 15
+LANDLOCK_TRUNCATE, LANDLOCK_IOCTL = 1 << 14, 1 << 15
+LANDLOCK_SCOPES = 1 | 2  # abstract sockets, signals
 READ_ONLY = LANDLOCK_EXECUTE | LANDLOCK_READ_FILE | LANDLOCK_READ_DIR
+FILE_RIGHTS = (
+    LANDLOCK_EXECUTE | LANDLOCK_WRITE_FILE | LANDLOCK_READ_FILE | LANDLOCK_TRUNCATE | LANDLOCK_IOCTL
+)
+MAX_GRANTED_ENTRIES = 10_000
 SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/etc/alternatives")
 SYSTEM_FILES = (
     "/etc/ld.so.cache", "/etc/passwd", "/etc/group", "/etc/hosts", "/etc/resolv.conf",
@@ -104,46 +112,97 @@ def leave_network() -> None:
             file.write(text)
 
 
-def confine_files(workspace: int, readable: list[str]) -> None:
-    """Let this process see the workspace, the system's programs and `readable`; nothing else."""
-    version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION_FLAG)
-    if version < 1:
-        raise LaunchError("sandbox_unavailable", "this kernel has no Landlock")
-    # Rights of the first version are bits 0 to 12; later versions add one each for 2, 3 and 5.
-    handled = (1 << (13 + (version >= 2) + (version >= 3))) - 1
-    if version >= 5:
-        handled |= LANDLOCK_IOCTL
-    attribute = ctypes.create_string_buffer(struct.pack("=Q", handled))
-    rules = libc.syscall(SYS_LANDLOCK_CREATE, attribute, ctypes.c_size_t(8), 0)
-    if rules < 0:
-        raise LaunchError("sandbox_unavailable", "Landlock refused the rules")
+class FileRules:
+    """Landlock rules in the making: what a process and its children may reach, nothing else.
 
-    def allow(descriptor: int, rights: int) -> None:
-        rule = ctypes.create_string_buffer(struct.pack("=Qi", rights & handled, descriptor))
-        if libc.syscall(SYS_LANDLOCK_ADD, rules, LANDLOCK_PATH_BENEATH, rule, 0) != 0:
+    Beside files they keep it from sending signals to processes outside and from reading or
+    tracing these (the agent, its launcher), where the kernel is new enough.
+    """
+
+    def __init__(self) -> None:
+        version = libc.syscall(SYS_LANDLOCK_CREATE, None, 0, LANDLOCK_VERSION_FLAG)
+        if version < 1:
+            raise LaunchError("sandbox_unavailable", "this kernel has no Landlock")
+        # Rights of the first version are bits 0 to 12; versions 2, 3 and 5 add one each.
+        self.every_right = (1 << (13 + (version >= 2) + (version >= 3) + (version >= 5))) - 1
+        scoped = LANDLOCK_SCOPES if version >= 6 else 0
+        size = 24 if version >= 6 else 8
+        attribute = ctypes.create_string_buffer(struct.pack("=QQQ", self.every_right, 0, scoped))
+        self._rules = libc.syscall(SYS_LANDLOCK_CREATE, attribute, ctypes.c_size_t(size), 0)
+        if self._rules < 0:
+            raise LaunchError("sandbox_unavailable", "Landlock refused the rules")
+
+    def allow(self, descriptor: int, rights: int) -> None:
+        """Grant rights at and below an open file or folder."""
+        if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            rights &= FILE_RIGHTS  # the kernel answers rights of folders on a file with EINVAL
+        packed = struct.pack("=Qi", rights & self.every_right, descriptor)
+        rule = ctypes.create_string_buffer(packed)
+        if libc.syscall(SYS_LANDLOCK_ADD, self._rules, LANDLOCK_PATH_BENEATH, rule, 0) != 0:
             raise LaunchError("sandbox_unavailable", "Landlock refused a rule")
 
-    def allow_path(path: str, rights: int) -> None:
+    def allow_path(self, path: str, rights: int, *, follow: bool = True) -> None:
+        """Grant rights at and below a path; none where it does not exist."""
         try:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            flags = os.O_PATH | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+            descriptor = os.open(path, flags)
         except OSError:
             return
         try:
-            allow(descriptor, rights)
+            self.allow(descriptor, rights)
         finally:
             os.close(descriptor)
 
-    allow(workspace, handled)
+    def allow_all_but(self, hidden: list[str]) -> None:
+        """Grant everything except what lies at or below `hidden`.
+
+        Rules only grant, so everything beside the way to a hidden folder is granted by itself; in
+        the folders on that way nothing new can be made. Links are left out: their targets count.
+        """
+        ways = [os.path.realpath(path).rstrip("/") for path in hidden]
+        pending = ["/"]
+        while pending:
+            folder = pending.pop()
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
+                for entry in itertools.islice(entries, MAX_GRANTED_ENTRIES):
+                    if entry.path in ways or entry.is_symlink():
+                        continue
+                    if any(way.startswith(f"{entry.path}/") for way in ways):
+                        pending.append(entry.path)
+                    else:
+                        self.allow_path(entry.path, self.every_right, follow=False)
+        self.allow_path("/", LANDLOCK_READ_DIR)
+
+    def enforce(self) -> None:
+        """Put this process under the rules, for good."""
+        if libc.syscall(SYS_LANDLOCK_RESTRICT, self._rules, 0) != 0:
+            raise LaunchError("sandbox_unavailable", "Landlock could not be switched on")
+        os.close(self._rules)
+
+
+def confine_files(workspace: int, readable: list[str]) -> None:
+    """Let this process see the workspace, the system's programs and `readable`; nothing else."""
+    rules = FileRules()
+    rules.allow(workspace, rules.every_right)
     for path in (*SYSTEM_FOLDERS, *CERTIFICATES, *readable):
-        # A file takes no rights of folders: the kernel answers such a rule with EINVAL.
-        allow_path(path, READ_ONLY if os.path.isdir(path) else READ_ONLY & ~LANDLOCK_READ_DIR)
+        rules.allow_path(path, READ_ONLY)
     for path in SYSTEM_FILES:
-        allow_path(path, LANDLOCK_READ_FILE)
+        rules.allow_path(path, LANDLOCK_READ_FILE)
     for path in SYSTEM_DEVICES:
-        allow_path(path, LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE)
-    if libc.syscall(SYS_LANDLOCK_RESTRICT, rules, 0) != 0:
-        raise LaunchError("sandbox_unavailable", "Landlock could not be switched on")
-    os.close(rules)
+        rules.allow_path(path, LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE)
+    rules.enforce()
+
+
+def hide_files(workspace: int, hidden: list[str]) -> None:
+    """Let this process see everything but `hidden`; a kernel that cannot do this is let be."""
+    with contextlib.suppress(LaunchError):
+        rules = FileRules()
+        rules.allow_all_but(hidden)
+        # Where it lies around a hidden folder it has been granted piece by piece already.
+        within = os.readlink(f"/proc/self/fd/{workspace}") + "/"
+        if any(within.startswith(os.path.realpath(path) + "/") for path in hidden):
+            rules.allow(workspace, rules.every_right)
+        rules.enforce()
 
 
 def become_command(
@@ -167,6 +226,8 @@ def become_command(
             leave_network()
         if order["level"] in ("confined", "isolated"):
             confine_files(workspace, order["readable"])
+        elif order["hidden"]:
+            hide_files(workspace, order["hidden"])
         if LINUX and os.geteuid() == 0:
             # A command of an agent that runs as root keeps root's files and none of its powers.
             for capability in range(LAST_CAPABILITY + 1):

@@ -6,6 +6,7 @@ A policy can only narrow what stands here, never widen it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -45,6 +46,8 @@ class ExecutorSettings(BaseModel):
     sandbox_limits: SandboxLimits = Field(default_factory=SandboxLimits)
     sandbox_readable: tuple[str, ...] = ()
     """Files and folders that confined children may read besides the system's."""
+    sandbox_hidden: tuple[str, ...] = ()
+    """Folders that no child reaches; the agent adds its data folder."""
     sandbox_environment: Annotated[dict[str, str], Field(repr=False)] = {}
 
     def make_sandbox(self, level: str | None = None) -> Sandbox:
@@ -58,21 +61,32 @@ class ExecutorSettings(BaseModel):
             limits=self.sandbox_limits,
             environment=tuple(self.sandbox_environment.items()),
             readable=self.sandbox_readable,
+            hidden=self.sandbox_hidden,
         )
         if LEVELS.index(sandbox.level) < LEVELS.index(self.sandbox_level):
             return self.make_sandbox(self.sandbox_level)
         return sandbox
 
 
-def parse_executor_settings(table: Mapping[str, Any]) -> ExecutorSettings:
+def parse_executor_settings(
+    table: Mapping[str, Any], *, data_dir: Path | None = None
+) -> ExecutorSettings:
     """Return the settings that the table spells.
+
+    Args:
+        table: `[executors]` of the settings file.
+        data_dir: the agent's own folder, with its key and its state; hidden from children.
 
     Raises:
         SettingsError: a value is wrong or unknown; the message names it.
     """
     try:
-        return ExecutorSettings.model_validate(dict(table))
+        settings = ExecutorSettings.model_validate(dict(table))
     except ValidationError as exc:
         fault = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         name = ".".join(str(part) for part in ("executors", *fault["loc"]))
         raise SettingsError(f"{name}: {fault['msg']}") from None
+    if data_dir is None:
+        return settings
+    hidden = (*settings.sandbox_hidden, str(data_dir.absolute()))
+    return settings.model_copy(update={"sandbox_hidden": hidden})

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentd.errors import ExecutorError
-from agentd.workspace import TEMPORARY_PREFIX, Workspace
+from agentd.workspace import Workspace
 from agentd.workspace_path import parse_path
+from agentd.workspace_walk import TEMPORARY_PREFIX
 
 BIG = 1 << 20
 
@@ -280,6 +281,26 @@ def test_a_name_that_is_no_text_is_shown_with_marks(workspace):
         pass
     entries, _ = workspace.list("", recursive=False, max_entries=9)
     assert entries[0].path == "\ufffd\ufffd"
+
+
+def test_a_hidden_folder_below_counts_as_outside(tmp_path):
+    (tmp_path / "w/data/deep").mkdir(parents=True)
+    (tmp_path / "w/data/key.pem").write_text("key")
+    (tmp_path / "w/link").symlink_to("data")
+    (tmp_path / "w/open").write_text("x")
+    workspace = Workspace(tmp_path / "w", hidden=[tmp_path / "w/data", tmp_path / "missing"])
+    for path in ("data/key.pem", "link/key.pem", "data/deep/new"):
+        assert code_of(workspace.read, path, max_bytes=BIG) == "outside_workspace"
+        assert code_of(workspace.write, path, b"x") == "outside_workspace"
+    for path in ("data", "link", "data/deep"):
+        assert code_of(workspace.list, path, recursive=True, max_entries=9) == "outside_workspace"
+    entries, _ = workspace.list("", recursive=True, max_entries=99)
+    assert [entry.path for entry in entries] == ["data", "link", "open"]
+    assert [path for path, _ in workspace.iterate_files("", max_file_bytes=9)] == ["open"]
+    # The usual case: the workspace lies in the agent's own folder, which hides nothing of it.
+    inner = Workspace(tmp_path / "w/data/deep", hidden=[tmp_path / "w/data"])
+    inner.write("file", b"x")
+    assert inner.read("file", max_bytes=9) == b"x"
 
 
 def test_no_descriptor_stays_open(workspace):

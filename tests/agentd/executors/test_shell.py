@@ -12,6 +12,7 @@ import pytest
 
 from agentd.errors import ExecutorError
 from agentd.executors.base import count_output_bytes, parse_params
+from agentd.executors.settings import parse_executor_settings
 from agentd.executors.shell import ShellExec
 from agentd.sandbox import Sandbox, SandboxLimits
 from agentd.workspace import Workspace
@@ -230,6 +231,40 @@ async def test_a_fork_bomb_is_ended_and_leaves_nothing(run, workspace):
     assert caught.value.code == expected
     assert time.monotonic() - started < 20
     assert list_processes_in(workspace.root) == []
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_the_agents_own_folder_is_hidden_and_its_processes_are_out_of_reach(
+    run, tmp_path, workspace, inside
+):
+    data_dir = tmp_path if inside else tmp_path / "data"
+    (data_dir / "keys").mkdir(parents=True)
+    (data_dir / "keys" / "key.pem").write_text("key")
+    (tmp_path / "link").symlink_to(data_dir)
+    settings = parse_executor_settings({}, data_dir=data_dir)
+    sandbox = settings.make_sandbox()
+    output = await run(
+        SHELL, {"argv": ["sh", "-c", "echo ok > mine; cat mine; ls / /usr"]}, sandbox=sandbox
+    )
+    assert (output["exitCode"], output["stdout"][:3]) == (0, "ok\n"), output
+    probe = await run(SHELL, {"argv": ["sh", "-c", f"kill -0 {os.getpid()}"]}, sandbox=sandbox)
+    if probe["exitCode"] == 0:
+        pytest.skip("this kernel's Landlock cannot keep signals in")
+    for command in (
+        f"cat {data_dir}/keys/key.pem",
+        f"cat {tmp_path}/link/keys/key.pem",
+        f"cat /proc/self/root/{data_dir}/keys/key.pem",
+        f"cat /proc/{os.getpid()}/root/{data_dir}/keys/key.pem",
+        f"echo x > {data_dir}/new",
+        f"mv {data_dir}/keys .",
+        f"ln {data_dir}/keys/key.pem mine2",
+        f"cat /proc/{os.getpid()}/environ",
+        "kill -9 $PPID",
+    ):
+        output = await run(SHELL, {"argv": ["sh", "-c", command]}, sandbox=sandbox)
+        assert output["exitCode"] > 0, (command, output)
+        assert output["stdout"] != "key"
+    assert not (data_dir / "new").exists()
 
 
 async def test_a_confined_program_sees_its_workspace_and_no_other_files(run, tmp_path):
