@@ -94,7 +94,7 @@ class Agent:
         self._started = time.monotonic()
         highest = get_fact(state.reader, CLOCK)
         self.clock = Clock(from_ms(int(highest)) if highest is not None else None)
-        executor_settings = parse_executor_settings(settings.executors)
+        executor_settings = parse_executor_settings(settings.executors, data_dir=settings.data_dir)
         self._executors = load_executors(executor_settings) if executors is None else executors
         self.outlet = Outlet()
         self.rotation = Rotation(settings.data_dir, identity, state, self.outlet, self.clock)
@@ -136,7 +136,7 @@ class Agent:
             outlet=self.outlet,
             uploads=self.uploads,
             clock=self.clock,
-            workspace=Workspace(settings.workspace_dir),
+            workspace=Workspace(settings.workspace_dir, hidden=(settings.data_dir,)),
             make_sandbox=executor_settings.make_sandbox,
             max_running=settings.max_running,
         )
