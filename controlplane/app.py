@@ -21,15 +21,19 @@ from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher
-from controlplane.hub.endpoint import AgentEndpoint
+from controlplane.hub.endpoint import AGENT_PATH, AgentEndpoint
 from controlplane.hub.lifecycle import run_live
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
+from controlplane.hub.uploads import UPLOADS_PATH
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
 from controlplane.secrets import SecretBox
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
+from storage.files.open_store import open_file_store
+
+_LIVE_PATHS = (AGENT_PATH, UPLOADS_PATH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             settings=settings,
             identity=identity,
             database=database,
-            files=None,
+            files=open_file_store(settings.effective_files_url),
             registry=registry,
             dispatcher=dispatcher,
             events=events,
@@ -93,7 +97,7 @@ def build_app(hub: Hub, live: Live) -> ASGIApp:
 
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         # Requests go straight to the router: an order should not pass a framework on its way.
-        if scope["type"] == "http" and scope["path"] != "/ws/agent":
+        if scope["type"] == "http" and not scope["path"].startswith(_LIVE_PATHS):
             await router(scope, receive, send)
         else:
             await application(scope, receive, send)

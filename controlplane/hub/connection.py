@@ -58,6 +58,7 @@ class Connection:
         "_ack_timer",
         "_result_acks",
         "address",
+        "base_url",
         "bucket",
         "did",
         "effects",
@@ -83,6 +84,7 @@ class Connection:
         session: HubSession,
         transport: Transport,
         address: str,
+        base_url: str,
         database: Database,
         settings: HubSettings,
     ) -> None:
@@ -90,6 +92,7 @@ class Connection:
         self.session = session
         self.transport = transport
         self.address = address
+        self.base_url = base_url
         self.settings = settings
         self.effects = EffectQueue(database)
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)

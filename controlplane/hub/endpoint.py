@@ -21,6 +21,7 @@ from controlplane.hub.admission import address_group
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.hub.transport import SCOPE_KEY, Transport
+from controlplane.hub.uploads import UPLOADS_PATH, UploadEndpoint
 from protocol.envelope import Envelope
 from protocol.errors import Error, RateLimitedError
 from protocol.limits import CHALLENGE_BYTES, SUBPROTOCOL, CloseCode
@@ -45,12 +46,14 @@ class AgentEndpoint:
 
     def __init__(self, live: Live) -> None:
         self._live = live
+        self._uploads = UploadEndpoint(live.hub)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes of the endpoint, the answer to plain HTTP among them."""
         return [
             WebSocketRoute(AGENT_PATH, self, name="agent_socket"),
             Route(AGENT_PATH, self, name="agent_socket_http"),
+            Route(UPLOADS_PATH + "{ticket}", self._uploads, name="uploads"),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +72,7 @@ class AgentEndpoint:
             return
         connection: Connection | None = None
         try:
-            connection = await self._accept(transport, address, receive, send)
+            connection = await self._accept(transport, address, scope, receive, send)
             await self._converse(connection, receive)
         finally:
             if connection is None:
@@ -79,7 +82,7 @@ class AgentEndpoint:
                 await self._leave(connection)
 
     async def _accept(
-        self, transport: Transport, address: str, receive: Receive, send: Send
+        self, transport: Transport, address: str, scope: Scope, receive: Receive, send: Send
     ) -> Connection:
         await receive()  # websocket.connect
         settings = self._live.hub.settings
@@ -104,6 +107,7 @@ class AgentEndpoint:
             session=session,
             transport=transport,
             address=address,
+            base_url=settings.public_url.rstrip("/") or _base_url(scope),
             database=self._live.hub.database,
             settings=settings,
         )
@@ -178,6 +182,13 @@ def _register_deadline(connection: Connection) -> None:
     connection.register_timer = None
     if connection.unregistered:
         connection.close(CloseCode.DEADLINE, "no registration in time")
+
+
+def _base_url(scope: Scope) -> str:
+    """Return the HTTP address the agent itself used; it is told to nobody else."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    return f"{scheme}://{host.decode('latin-1')}"
 
 
 async def _deny(status: int, why: str, scope: Scope, receive: Receive, send: Send) -> None:

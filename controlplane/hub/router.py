@@ -19,6 +19,7 @@ from controlplane.hub.handlers import (
     audit,
     documents,
     errors,
+    files,
     intents,
     peers,
     presence,
@@ -40,6 +41,7 @@ CONTROL: Final[Mapping[str, ControlHandler]] = MappingProxyType(
         "document_ack": documents.document_ack,
         "tool_approval_request": approvals.tool_approval_request,
         "peer_intent": peers.peer_intent,
+        "upload_request": files.upload_request,
         "checkpoint_request": audit.checkpoint_request,
         "error": errors.error,
     }

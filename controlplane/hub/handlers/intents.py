@@ -10,6 +10,7 @@ from typing import cast
 from controlplane import clock, faults
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers.answers import refusing
+from controlplane.hub.handlers.files import note_output_file
 from controlplane.hub.handlers.peers import queue_peer_result
 from controlplane.hub.live import Live
 from controlplane.intents import service
@@ -110,6 +111,9 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
         if seen is not None and seen != envelope.digest:
             raise IdReuseError("other bytes under an id that was used before")
         finished = service.finish_with_result(uow, did, verified, now=clock.now())
+        output_file = verified.payload.output_file
+        if output_file is not None and not finished.again:
+            note_output_file(uow, intent_id, output_file.sha256)
         by_peer = (
             not finished.again
             and finished.record.signer != hub_did

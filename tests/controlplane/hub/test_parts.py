@@ -1,0 +1,112 @@
+"""The small parts: buckets, addresses, fault points, effects in order."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from controlplane import faults
+from controlplane.hub.admission import SocketCounter, TokenBucket, address_group
+from controlplane.hub.effects import MAX_WAITING, EffectQueue
+from protocol.errors import Error
+from storage.database import Database
+from storage.errors import ConflictError
+from storage.unit_of_work import UnitOfWork
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_bucket_gives_its_burst_at_once_and_its_rate_after() -> None:
+    bucket = TokenBucket(2, 3, now_seconds=0)
+    assert [bucket.take(0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(1) for _ in range(3)] == [True, True, False]
+    assert [bucket.take(1_000) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_bucket_is_not_filled_by_a_clock_that_goes_back() -> None:
+    bucket = TokenBucket(1, 1, now_seconds=10)
+    assert bucket.take(10)
+    assert not bucket.take(0)
+
+
+def test_an_ipv6_network_is_one_address() -> None:
+    assert address_group("2001:db8::1") == address_group("2001:db8::ffff:1")
+    assert address_group("2001:db8::1") != address_group("2001:db8:0:1::1")
+    assert address_group("::ffff:192.0.2.1") == address_group("192.0.2.1")
+    assert address_group(None) == "unknown"
+
+
+def test_a_counter_holds_only_addresses_that_have_sockets() -> None:
+    counter = SocketCounter(2)
+    assert [counter.enter("a") for _ in range(3)] == [True, True, False]
+    counter.leave("a")
+    counter.leave("a")
+    counter.leave("a")
+    assert counter.total == 0
+    assert counter.enter("a")
+
+
+def test_every_fault_point_is_reached_somewhere_and_every_reached_one_is_named() -> None:
+    calls = set()
+    for path in (ROOT / "controlplane").rglob("*.py"):
+        text = path.read_text()
+        for call in re.findall(r"faults\.reach\(([^)]*)\)", text):
+            calls |= set(re.findall(r'"([a-z_]+)"', call))
+    assert calls == faults.POINTS
+
+
+def test_an_armed_point_kills_the_process_at_the_count_it_was_armed_for() -> None:
+    code = (
+        "from controlplane import faults\n"
+        "faults.reach('intent_sent'); print('once', flush=True)\n"
+        "faults.reach('result_acked'); faults.reach('intent_sent'); print('twice', flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"WRIT_FAULT": "intent_sent:2", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-9, "once\n")
+
+
+async def test_effects_run_in_order_and_a_failing_one_fails_alone(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}")
+    effects = EffectQueue(database)
+    happened: list[object] = []
+    for number in range(100):
+
+        def unit(uow: UnitOfWork, number: int = number) -> int:
+            if number % 10 == 3:
+                raise ConflictError(str(number))
+            uow.audit.append("test", "hub", str(number), {})
+            return number
+
+        def failed(error: Error, number: int = number) -> None:
+            happened.append(number)
+
+        effects.submit(unit, happened.append, failed)
+    await asyncio.wait_for(effects.settle(), 30)
+    assert happened == list(range(100))
+    subjects = await database.read(
+        lambda uow: [leaf.subject for leaf in uow.audit.leaves(0, uow.audit.size())]
+    )
+    assert subjects == [str(n) for n in range(100) if n % 10 != 3]
+    await database.close()
+
+
+async def test_effects_have_a_bound_and_room_again_later(tmp_path: Path) -> None:
+    database = await Database.open(f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}")
+    effects = EffectQueue(database)
+    for _ in range(MAX_WAITING):
+        effects.submit(lambda uow: None, lambda _: None, lambda _: None)
+    assert not effects.has_room
+    await asyncio.wait_for(effects.wait_room(), 10)
+    assert effects.has_room
+    await effects.settle()
+    await database.close()
