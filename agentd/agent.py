@@ -276,7 +276,12 @@ class Agent:
         self.approvals.send_open()
         await self.rotation.send(connection.hub)
         self._link_tasks.append(asyncio.create_task(self.outbox.keep_sending(), name="outbox"))
-        self._announce("online", name=payload.name, fingerprint=self.fingerprint)
+        self._announce(
+            "online",
+            name=payload.name,
+            agentDid=self.standing.agent_did,
+            fingerprint=self.fingerprint,
+        )
 
     async def on_control(self, envelope: Envelope, payload: BaseModel) -> None:
         """Hand a control frame to the part that wants it."""

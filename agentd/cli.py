@@ -256,7 +256,7 @@ def _run(
 
 
 def _for_people(line: dict[str, object]) -> str:
-    if "agentDid" in line:
+    if "state" not in line:
         return (
             f"agent        {line['agentDid']}\nfingerprint  {line['fingerprint'] or 'unknown yet'}"
         )

@@ -136,6 +136,7 @@ class Dispatch:
             log("info", "order_ended", intent=order.id, status=ending.status, code=ending.code)
         finally:
             self._ledger.end(order.id)
+            self._ledger.forget(order.id)
             self.orders.pop(order.id, None)
             self._place_free.set()
 

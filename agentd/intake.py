@@ -27,7 +27,7 @@ from agentd.state.orders import (
     get_order,
     open_orders,
 )
-from agentd.state.usage import UsageRow, put_usage
+from agentd.state.usage import UsageRow, get_usage, put_usage
 from agentd.usage import UsageLedger
 from agentd.verifier import Verifier
 from protocol.document_authority import authorize_cancel
@@ -162,6 +162,8 @@ class Intake:
         for record in open_orders(self._state.reader):
             order = _order_of(record)
             order.restored = True
+            if (usage := get_usage(self._state.reader, order.id)) is not None:
+                self._ledger.take_up(usage)
             if record.cancelled:
                 await self._outbox.finish(
                     order, Ending(ResultStatus.CANCELLED, code="cancelled", message="cancelled")

@@ -138,7 +138,7 @@ class Standing:
 
     async def name(self, agent_name: str) -> None:
         """Remember the name the hub gave."""
-        if agent_name != self.agent_name:
+        if agent_name != get_fact(self._state.reader, AGENT_NAME):
             await self._state.write(lambda connection: set_fact(connection, AGENT_NAME, agent_name))
             self.agent_name = agent_name
 

@@ -1,84 +1,144 @@
 """Counts orders against limits: in memory for the decision, on disk for the next start.
 
 An order counts from the moment it is decided, before it is on disk: two orders that arrive
-together cannot both take the last place. Knows nothing of policies; it hands out numbers.
+together cannot both take the last place. Sums are kept as windows slide, so a decision costs the
+same after ten orders and after a hundred thousand. Knows nothing of policies; it hands out numbers.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
-from agentd.clock import from_ms, to_ms
+from agentd.clock import to_ms
 from agentd.state.usage import WINDOW_MS, UsageRow, load_usage, put_usage
 from protocol.authority import Grant
-from protocol.limits_window import Usage, UsageRecord, measure_usage
+from protocol.limits_window import Usage
+
+_HOUR_MS: Final = 3_600_000
+
+
+class _Window:
+    """Sums over the hour and the 24 hours that end now. A moment in the future counts."""
+
+    def __init__(self) -> None:
+        self._hour: deque[tuple[int, str]] = deque()
+        self._day: deque[tuple[int, str]] = deque()
+        self._costs: dict[str, tuple[int, float]] = {}
+        self._tokens = 0
+        self._cents = 0.0
+        self.running = 0
+
+    def add(self, intent_id: str, at_ms: int) -> None:
+        self._hour.append((at_ms, intent_id))
+        self._day.append((at_ms, intent_id))
+
+    def remove(self, intent_id: str) -> None:
+        """Forget an order that was added last or nearly so."""
+        for window in (self._hour, self._day):
+            for index in range(len(window) - 1, -1, -1):
+                if window[index][1] == intent_id:
+                    del window[index]
+                    break
+
+    def spend(self, intent_id: str, tokens: int, cents: float) -> None:
+        before = self._costs.get(intent_id, (0, 0.0))
+        self._costs[intent_id] = (before[0] + tokens, before[1] + cents)
+        self._tokens += tokens
+        self._cents += cents
+
+    def measure(self, now_ms: int) -> Usage:
+        while self._hour and self._hour[0][0] <= now_ms - _HOUR_MS:
+            self._hour.popleft()
+        while self._day and self._day[0][0] <= now_ms - WINDOW_MS:
+            tokens, cents = self._costs.pop(self._day.popleft()[1], (0, 0.0))
+            self._tokens -= tokens
+            self._cents -= cents
+        return Usage(
+            orders_this_hour=len(self._hour),
+            orders_today=len(self._day),
+            tokens_today=self._tokens,
+            cents_today=max(self._cents, 0.0),
+            running=self.running,
+        )
 
 
 class UsageLedger:
     """Every accepted order of the last 24 hours, and which of them run."""
 
     def __init__(self, reader: sqlite3.Connection, now: datetime) -> None:
-        rows = load_usage(reader, to_ms(now) - WINDOW_MS)
-        self._rows = {row.intent_id: row for row in rows}
+        self._all = _Window()
+        self._under: dict[str, _Window] = {}
+        self._open: dict[str, UsageRow] = {}
         self._running: dict[str, tuple[str, ...]] = {}
+        for row in load_usage(reader, to_ms(now) - WINDOW_MS):
+            self._count(row)
 
     def measure(self, now: datetime) -> Usage:
         """Return the use of all orders."""
-        self._forget(now)
-        return replace(
-            measure_usage(map(_record, self._rows.values()), now), running=len(self._running)
-        )
+        return self._all.measure(to_ms(now))
 
     def measure_under(self, grant: Grant, now: datetime) -> dict[str, Usage]:
         """Return the use under each delegation of the grant's chain that has a budget."""
         return {
-            delegation_id: replace(
-                measure_usage(
-                    (
-                        _record(row)
-                        for row in self._rows.values()
-                        if delegation_id in row.delegations
-                    ),
-                    now,
-                ),
-                running=sum(delegation_id in ids for ids in self._running.values()),
-            )
+            delegation_id: self._window(delegation_id).measure(to_ms(now))
             for delegation_id, _ in grant.chain.budgets
         }
 
     def accept(self, grant: Grant, now: datetime) -> UsageRow:
         """Count one more order, and return the row to put on disk with it."""
-        delegations = tuple(link.id for link in grant.chain.links)
+        # Only links with a budget are ever asked about.
+        delegations = tuple(delegation_id for delegation_id, _ in grant.chain.budgets)
         row = UsageRow(grant.intent.envelope.id, to_ms(now), 0, 0.0, delegations)
-        self._rows[row.intent_id] = row
+        self._count(row)
+        self._open[row.intent_id] = row
         return row
 
     def withdraw(self, intent_id: str) -> None:
         """Count it no longer: it could not be put on disk, so it was never accepted."""
-        self._rows.pop(intent_id, None)
+        row = self._open.pop(intent_id, None)
+        if row is not None:
+            for window in self._windows(row.delegations):
+                window.remove(intent_id)
 
     def start(self, intent_id: str) -> None:
         """The order runs now."""
-        row = self._rows.get(intent_id)
-        self._running[intent_id] = row.delegations if row is not None else ()
+        row = self._open.get(intent_id)
+        self._running[intent_id] = delegations = row.delegations if row is not None else ()
+        for window in self._windows(delegations):
+            window.running += 1
 
     def end(self, intent_id: str) -> None:
         """The order runs no longer."""
-        self._running.pop(intent_id, None)
+        delegations = self._running.pop(intent_id, None)
+        if delegations is not None:
+            for window in self._windows(delegations):
+                window.running -= 1
+
+    def forget(self, intent_id: str) -> None:
+        """The order has its result: its use stays counted, its row is no longer needed."""
+        self._open.pop(intent_id, None)
 
     def spend(self, intent_id: str, *, tokens: int, cents: float) -> None:
         """Add to what one order has used."""
-        row = self._rows.get(intent_id)
+        row = self._open.get(intent_id)
         if row is not None:
-            self._rows[intent_id] = replace(
+            self._open[intent_id] = replace(
                 row, tokens=row.tokens + tokens, cents=row.cents + cents
             )
+            for window in self._windows(row.delegations):
+                window.spend(intent_id, tokens, cents)
 
     def spent(self, intent_id: str) -> UsageRow | None:
-        """Return what one order has used, or None when it is out of every window."""
-        return self._rows.get(intent_id)
+        """Return what an order without a result has used, or None when it was never counted."""
+        return self._open.get(intent_id)
+
+    def take_up(self, row: UsageRow) -> None:
+        """An order from before a restart goes on: what it uses now counts on from there."""
+        self._open[row.intent_id] = row
 
     @property
     def running(self) -> list[str]:
@@ -87,22 +147,18 @@ class UsageLedger:
 
     def save(self, connection: sqlite3.Connection, intent_id: str) -> None:
         """Put on disk what one order has used; part of the unit that stores its result."""
-        row = self._rows.get(intent_id)
+        row = self._open.get(intent_id)
         if row is not None and (row.tokens or row.cents):
             put_usage(connection, row)
 
-    def _rows_under(self, delegation_id: str) -> list[UsageRow]:
-        return [row for row in self._rows.values() if delegation_id in row.delegations]
+    def _count(self, row: UsageRow) -> None:
+        for window in self._windows(row.delegations):
+            window.add(row.intent_id, row.at_ms)
+            if row.tokens or row.cents:
+                window.spend(row.intent_id, row.tokens, row.cents)
 
-    def _forget(self, now: datetime) -> None:
-        # Orders were accepted in the order of their times: the oldest come first.
-        border = to_ms(now) - WINDOW_MS
-        while self._rows:
-            oldest = next(iter(self._rows.values()))
-            if oldest.at_ms > border:
-                return
-            del self._rows[oldest.intent_id]
+    def _windows(self, delegations: tuple[str, ...]) -> list[_Window]:
+        return [self._all, *(self._window(delegation_id) for delegation_id in delegations)]
 
-
-def _record(row: UsageRow) -> UsageRecord:
-    return UsageRecord(at=from_ms(row.at_ms), tokens=row.tokens, cents=row.cents)
+    def _window(self, delegation_id: str) -> _Window:
+        return self._under.setdefault(delegation_id, _Window())

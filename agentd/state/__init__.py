@@ -1,4 +1,4 @@
-"""What the agent remembers: one SQLite file, one writer thread, one table a noun."""
+"""What the agent remembers: one SQLite file, one table a noun."""
 
 from agentd.state.database import StateDatabase
 

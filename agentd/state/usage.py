@@ -37,9 +37,22 @@ def load_usage(connection: sqlite3.Connection, since_ms: int) -> list[UsageRow]:
         "WHERE at_ms > ? ORDER BY at_ms",
         (since_ms,),
     )
-    return [UsageRow(row[0], row[1], row[2], row[3], tuple(json.loads(row[4]))) for row in rows]
+    return [_row(row) for row in rows]
+
+
+def get_usage(connection: sqlite3.Connection, intent_id: str) -> UsageRow | None:
+    """Return what one order has used so far, or None."""
+    row = connection.execute(
+        "SELECT intent_id, at_ms, tokens, cents, delegations FROM usage WHERE intent_id=?",
+        (intent_id,),
+    ).fetchone()
+    return None if row is None else _row(row)
 
 
 def forget_usage(connection: sqlite3.Connection, now_ms: int) -> None:
     """Drop what no window reaches any more."""
     connection.execute("DELETE FROM usage WHERE at_ms < ?", (now_ms - 2 * WINDOW_MS,))
+
+
+def _row(row: tuple[str, int, int, float, str]) -> UsageRow:
+    return UsageRow(row[0], row[1], row[2], row[3], tuple(json.loads(row[4])))
