@@ -13,8 +13,8 @@ import contextlib
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncGenerator, AsyncIterator
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import ConflictError, NotFoundError
@@ -34,9 +34,11 @@ from storage.files.errors import (
     BadFileStoreUrlError,
     ConditionalWritesUnsupportedError,
     DamagedFileError,
+    FileStoreError,
     FileTooBigError,
 )
 from storage.files.s3_client import THREADS, make_client, translated
+from storage.files.s3_writer import SHA256_META, S3Writer, now_milliseconds
 from storage.files.threads import StoreThreads
 from storage.pages import Page, bound_limit, encode_cursor, parse_cursor
 
@@ -48,7 +50,6 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_PARTS: Final = 10_000
 MAX_PRESIGN_SECONDS: Final = 7 * 24 * 3600
 ABANDON_SECONDS: Final = 5.0
-SHA256_META: Final = "sha256"
 PROBE_FOLDER: Final = "writ-check"
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -92,6 +93,7 @@ class S3FileStore:
         self._max_file_bytes = min(max_file_bytes, part_bytes * MAX_PARTS)
         self._part_bytes = part_bytes
         self._threads = StoreThreads("files-s3", THREADS, abandon_seconds=ABANDON_SECONDS)
+        self._writer = S3Writer(self._client, bucket, self._prefix, self._threads)
         self._heeds_conditions: bool | None = None
         self._probing = asyncio.Lock()
 
@@ -117,8 +119,8 @@ class S3FileStore:
             first = await anext(parts, b"")
             second = await anext(parts, None) if first else None
             if second is None:
-                return await self._put_whole(key, first, kind, condition)
-            return await self._put_parts(key, [first, second], parts, kind, condition)
+                return await self._writer.put_whole(key, first, kind, condition)
+            return await self._writer.put_parts(key, [first, second], parts, kind, condition)
 
     async def get(
         self, key: str, *, start: int | None = None, end: int | None = None
@@ -227,21 +229,26 @@ class S3FileStore:
             )
 
     async def _probe(self, key: str, content: bytes) -> bool:
-        """Whether each condition that must fail does, in one request and in parts alike."""
+        """Whether false conditions fail, in one request and in parts alike, and a true one not."""
         other = "0" * 32
         kind = parse_content_type(None)
         for condition in ({"IfNoneMatch": "*"}, {"IfMatch": f'"{other}"'}):
             for in_parts in (False, True):
                 try:
                     if in_parts:
-                        await self._put_parts(key, [content], _nothing(), kind, condition)
+                        await self._writer.put_parts(key, [content], _nothing(), kind, condition)
                     else:
-                        await self._put_whole(key, content, kind, condition)
+                        await self._writer.put_whole(key, content, kind, condition)
                 except ConflictError:
                     continue
+                except FileStoreError:  # it says that it does not know what is asked
+                    return False
                 return False
-        etag = (await self.stat(key)).etag
-        await self._put_whole(key, content, kind, _condition(if_absent=False, if_match=etag))
+        true = _condition(if_absent=False, if_match=(await self.stat(key)).etag)
+        try:
+            await self._writer.put_whole(key, content, kind, true)
+        except (ConflictError, FileStoreError):
+            return False
         return True
 
     # --- writing ----------------------------------------------------------------------------
@@ -260,71 +267,6 @@ class S3FileStore:
                     del waiting[: self._part_bytes]
         if waiting:
             yield bytes(waiting)
-
-    async def _put_whole(
-        self, key: str, content: bytes, kind: str, condition: dict[str, Any]
-    ) -> FileInfo:
-        sha256 = hashlib.sha256(content).hexdigest()
-
-        def send() -> str:
-            with translated(key):
-                return self._client.put_object(
-                    Bucket=self._bucket,
-                    Key=self._prefix + key,
-                    Body=content,
-                    ContentType=kind,
-                    Metadata={SHA256_META: sha256},
-                    **condition,
-                )["ETag"]
-
-        etag = await self._threads.run(send)
-        return FileInfo(key, len(content), etag.strip('"'), _now(), kind, sha256)
-
-    async def _put_parts(
-        self,
-        key: str,
-        first: Sequence[bytes],
-        rest: AsyncIterator[bytes],
-        kind: str,
-        condition: dict[str, Any],
-    ) -> FileInfo:
-        where: dict[str, Any] = {"Bucket": self._bucket, "Key": self._prefix + key}
-
-        def begin() -> str:
-            with translated(key):
-                return self._client.create_multipart_upload(ContentType=kind, **where)["UploadId"]
-
-        def send(number: int, content: bytes) -> str:
-            with translated(key):
-                return self._client.upload_part(
-                    PartNumber=number, Body=content, UploadId=upload, **where
-                )["ETag"]
-
-        def finish() -> str:
-            with translated(key):
-                return self._client.complete_multipart_upload(
-                    UploadId=upload, MultipartUpload={"Parts": sent}, **where, **condition
-                )["ETag"]
-
-        def abort() -> None:
-            # The server's own rules for unfinished uploads are the second line of defence.
-            with contextlib.suppress(Exception):
-                self._client.abort_multipart_upload(UploadId=upload, **where)
-
-        upload = await self._threads.run(begin)
-        sent: list[Any] = []
-        digest, size = hashlib.sha256(), 0
-        try:
-            async for part in _chain(first, rest):
-                digest.update(part)
-                size += len(part)
-                etag = await self._threads.run(send, len(sent) + 1, part)
-                sent.append({"PartNumber": len(sent) + 1, "ETag": etag})
-            etag = await self._threads.run(finish)
-        except BaseException:
-            await asyncio.shield(self._threads.run(abort))
-            raise
-        return FileInfo(key, size, etag.strip('"'), _now(), kind, digest.hexdigest())
 
     # --- in threads -------------------------------------------------------------------------
 
@@ -393,7 +335,7 @@ class S3FileStore:
         headers: dict[str, str],
     ) -> PresignedUrl:
         seconds = max(1, min(expires_seconds, MAX_PRESIGN_SECONDS))
-        expires_at = _now() + timedelta(seconds=seconds)
+        expires_at = now_milliseconds() + timedelta(seconds=seconds)
         where = {"Bucket": self._bucket, "Key": self._prefix + parse_key(key)}
 
         def sign() -> str:
@@ -413,18 +355,6 @@ def _condition(*, if_absent: bool, if_match: str | None) -> dict[str, Any]:
     return {} if if_match is None else {"IfMatch": f'"{if_match}"'}
 
 
-async def _chain(first: Sequence[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for part in first:
-        yield part
-    async for part in rest:
-        yield part
-
-
 async def _nothing() -> AsyncIterator[bytes]:
     return
     yield b""  # makes it a generator
-
-
-def _now() -> datetime:
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)

@@ -118,6 +118,8 @@ def _translate(error: ClientError, key: str) -> StorageError:
         return ConflictError(f"the file {key} is not as the write demands")
     if code == "NoSuchBucket" or status in (401, 403):
         return FileStoreRefusedError(f"the S3 store refused: {shown}")
+    if code == "NotImplemented" or status == 501:
+        return FileStoreError("the S3 store does not know what was asked")
     if code in _BUSY or status >= 500 or status == 429:
         return UnavailableError(f"the S3 store is busy: {shown}")
     return FileStoreError(f"the S3 store answered {shown}")

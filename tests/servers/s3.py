@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -60,6 +61,7 @@ class S3Server:
             [
                 *(program, "server", f"-dir={self._folder / 'data'}"),
                 *("-s3", f"-s3.config={self._folder / 's3.json'}", "-s3.port.iceberg=0"),
+                *("-s3.port.lance=0", "-master.telemetry=false"),
                 *("-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
                 *("-master.volumeSizeLimitMB=64", "-volume.max=20"),
                 *(f"-{name}={port}" for name, port in ports.items()),
@@ -120,15 +122,15 @@ class S3Server:
 
 
 def _free_ports(count: int) -> list[int]:
-    # Kept below 32768, out of the range that the kernel hands out to others in the meantime.
-    ports: list[int] = []
-    candidate = 20_000 + os.getpid() % 10_000
+    # Below 32768, out of the range that the kernel hands out to others in the meantime, and at
+    # random, for another session of tests may be looking at the same moment.
+    ports: set[int] = set()
     while len(ports) < count:
-        candidate = 20_000 + (candidate - 20_000 + 1) % 12_000
+        candidate = random.randrange(20_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", candidate))
-            ports.append(candidate)
-    return ports
+            ports.add(candidate)
+    return list(ports)
 
 
 @pytest.fixture(scope="session")
