@@ -57,7 +57,9 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
     """
     identity, database, first_api_key = await open_hub_data(settings)
     registry, events = Registry(), EventBus()
+    files = None
     try:
+        files = open_file_store(settings.effective_files_url)
         dispatcher = Dispatcher(
             database=database,
             registry=registry,
@@ -68,7 +70,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             settings=settings,
             identity=identity,
             database=database,
-            files=open_file_store(settings.effective_files_url),
+            files=files,
             registry=registry,
             dispatcher=dispatcher,
             events=events,
@@ -85,6 +87,8 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
                 # Streams end first: they would keep the server from closing.
                 events.close()
     finally:
+        if files is not None:
+            await files.close()
         await database.close()
 
 

@@ -7,10 +7,11 @@ so that services and the live side never import each other.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controlplane.identity import HubIdentity
+from controlplane.readiness import Readiness
 from controlplane.settings import HubSettings
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Hub:
     settings: HubSettings
     identity: HubIdentity
     database: Database
-    files: FileStore | None
+    files: FileStore
     registry: Registry
     dispatcher: Dispatcher
     events: EventBus
@@ -93,3 +94,4 @@ class Hub:
     agents: AgentDirectory
     authenticator: Authenticator
     record: Record
+    readiness: Readiness = field(default_factory=Readiness)

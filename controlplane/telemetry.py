@@ -78,7 +78,7 @@ class Metrics:
         )
         self.commit_seconds = Histogram(
             "writ_commit_seconds",
-            "From handing a unit to the writer until it is on disk",
+            "From handing a submission to the writer until it is on disk",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5),
             registry=made,
         )

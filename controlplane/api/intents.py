@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -217,7 +218,9 @@ async def _submit(call: Call, orders: list[Order]) -> Any:
         return None
 
     waiting = call.query.wait > 0
+    began = time.perf_counter()
     earlier = await hub.database.write(unit)
+    hub.metrics.commit_seconds.observe(time.perf_counter() - began)
     if earlier is not None:
         return earlier
     batch = committed(hub, prepared)

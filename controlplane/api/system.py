@@ -12,7 +12,7 @@ from controlplane.api.operation import PUBLIC, Call, Query, Reply, Stream, View,
 from controlplane.api.sse import event_stream
 from controlplane.events import Event
 from controlplane.identity import public_names
-from protocol.errors import Error, RateLimitedError
+from protocol.errors import RateLimitedError
 from protocol.messages.fields import Name
 
 
@@ -51,11 +51,8 @@ async def healthz(call: Call) -> Any:
 )
 async def readyz(call: Call) -> Any:
     """The hub can do its work: database and file store answer."""
-    checks = {"database": "ok"}
-    try:
-        await call.hub.database.ping()
-    except Error as exc:
-        checks["database"] = exc.code
+    hub = call.hub
+    checks = dict(await hub.readiness.look(hub.database, hub.files))
     ready = all(value == "ok" for value in checks.values())
     return Reply({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
 

@@ -1,0 +1,336 @@
+"""Enrolment, policies, approvals and the record by REST, with an agent on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controlplane import clock
+from controlplane.key_files import load_private_key
+from protocol.approvals import call_digest
+from protocol.audit_tree import leaf_hash, root_hash, verify_consistency, verify_inclusion
+from protocol.checkpoint import verify_checkpoint
+from protocol.envelope import Envelope, parse_document, seal_document
+from protocol.keys import PublicKey
+from protocol.limits import CloseCode
+from protocol.messages import RegisterAck, RegistrationRejected, ToolApprovalRequest
+from tests.controlplane.hub.world import ScriptedAgent
+from tests.controlplane.hubs import Client, ServedHub
+
+
+async def waiting_agent(served: ServedHub, name: str = "worker") -> tuple[ScriptedAgent, str]:
+    agent = ScriptedAgent(served.world())
+    pending = await agent.pending(name=name)
+    return agent, pending.registration_id
+
+
+async def test_an_approval_by_capabilities_enrols_with_a_policy(served: ServedHub) -> None:
+    agent, registration = await waiting_agent(served)
+    (listed,) = (await served.client.get("/api/v1/registrations?state=pending")).json["items"]
+    assert (listed["id"], listed["did"], listed["state"]) == (registration, agent.did, "pending")
+    body = {"name": "press-1", "realms": ["default"], "capabilities": ["files.*"]}
+    path = f"/api/v1/registrations/{registration}/approve"
+    answer = await served.client.post(path, body)
+    assert (answer.status, answer.json["state"]) == (200, "approved")
+    ack = await agent.receive(RegisterAck)
+    assert ack.name == "press-1"
+    assert ack.policy is not None
+    policy = ack.policy["payload"]
+    assert policy["rules"] == [{"id": "allow", "effect": "allow", "actions": ["files.*"]}]
+    assert policy["realms"] == ["default"]
+    again = await served.client.post(path, body)
+    assert (again.status, again.code) == (409, "conflict")
+
+
+async def test_an_approval_that_cannot_be_leaves_the_request_pending(served: ServedHub) -> None:
+    _, registration = await waiting_agent(served)
+    path = f"/api/v1/registrations/{registration}/approve"
+    rule = {"id": "a", "effect": "allow", "actions": ["echo"], "when": "this is not CEL ("}
+    for body, pointer in (
+        ({"realms": ["nowhere"], "capabilities": ["*"]}, "/realms/0"),
+        ({"realms": ["default"], "policy": {"rules": [rule]}}, "/policy/rules/0/when"),
+        ({"realms": ["default"], "capabilities": ["Bad Action"]}, "/capabilities/0"),
+        ({"realms": ["default"], "capabilities": [], "policy": {"rules": []}}, ""),
+    ):
+        answer = await served.client.post(path, body)
+        assert (answer.status, answer.code) == (422, "invalid_field")
+        assert answer.json["errors"][0]["pointer"] == pointer
+    shown = (await served.client.get(f"/api/v1/registrations/{registration}")).json
+    assert shown["state"] == "pending"
+
+
+async def test_a_rejected_agent_is_told_why_and_closed(served: ServedHub) -> None:
+    agent, registration = await waiting_agent(served)
+    path = f"/api/v1/registrations/{registration}/reject"
+    assert (await served.client.post(path, {"reason": "who are you?"})).status == 200
+    assert (await agent.receive(RegistrationRejected)).reason == "who are you?"
+    assert await agent.close_code() == CloseCode.REFUSED
+
+
+async def test_a_taken_wish_gets_a_number(served: ServedHub) -> None:
+    await served.enrol("same")
+    await served.enrol("same")
+    await served.enrol("same")
+    names = [one["name"] for one in (await served.client.get("/api/v1/agents")).json["items"]]
+    assert names == ["same", "same-2", "same-3"]
+
+
+async def test_an_agent_is_edited_only_over_the_version_one_has_seen(served: ServedHub) -> None:
+    agent = await served.enrol()
+    seen = await served.client.get("/api/v1/agents/worker")
+    path, tag = f"/api/v1/agents/{agent.did}", seen.headers["etag"]
+    body = {"labels": {"site": "north"}}
+    changed = await served.client.send("PATCH", path, body, headers={"If-Match": tag})
+    assert (changed.status, changed.json["labels"]) == (200, {"site": "north"})
+    assert changed.headers["etag"] != tag
+    late = await served.client.send("PATCH", path, body, headers={"If-Match": tag})
+    assert (late.status, late.code) == (412, "precondition_failed")
+
+
+async def test_a_newer_policy_reaches_the_agent_and_an_unreadable_one_nobody(
+    served: ServedHub,
+) -> None:
+    agent = await served.enrol()
+    assert (await agent.document("policy_update")).payload["version"] == 1
+    rules = [{"id": "r", "effect": "allow", "actions": ["echo"]}]
+    made = await served.client.post("/api/v1/policies", {"agent": "worker", "rules": rules})
+    assert made.status == 201
+    document = await agent.document("policy_update")
+    assert document.payload["version"] == made.json["version"] == 2
+    assert document.payload["rules"] == rules
+    bad = [{"id": "r", "effect": "maybe", "actions": ["echo"]}]
+    answer = await served.client.post("/api/v1/policies", {"agent": "worker", "rules": bad})
+    assert (answer.status, answer.code) == (422, "invalid_field")
+    gone = await served.client.send("DELETE", f"/api/v1/policies/{made.json['id']}")
+    assert gone.status == 204
+    document = await agent.document("policy_update")
+    assert (document.payload["version"], document.payload["rules"]) == (3, [])
+
+
+async def test_a_policy_can_be_asked_without_being_put_in_force(served: ServedHub) -> None:
+    rules = [
+        {"id": "no", "effect": "deny", "actions": ["shell.*"]},
+        {"id": "yes", "effect": "allow", "actions": ["*"], "when": "params.n < 3"},
+    ]
+    ask = {"rules": rules, "action": "echo", "params": {"n": 2}}
+    for change, effect, rule in (
+        ({}, "allow", "yes"),
+        ({"params": {"n": 3}}, "deny", None),
+        ({"action": "shell.exec"}, "deny", "no"),
+        ({"realm": "elsewhere"}, "deny", None),
+    ):
+        said = (await served.client.post("/api/v1/policies/test", {**ask, **change})).json
+        assert (said["effect"], said["rule"]) == (effect, rule)
+
+
+async def test_a_quarantine_needs_an_operator_to_be_lifted(served: ServedHub) -> None:
+    agent = await served.enrol()
+    path = f"/api/v1/agents/{agent.did}"
+    answer = await served.client.post(f"{path}/quarantine", {"reason": "odd"})
+    assert answer.json["status"] == "quarantined"
+    document = await agent.document("quarantine")
+    assert (document.payload["active"], document.payload["epoch"]) == (True, 1)
+
+    def release(signer: Any, epoch: int, proof: list[str]) -> dict[str, str]:
+        now = clock.now()
+        lift = seal_document(
+            type="quarantine",
+            id=clock.new_id(),
+            timestamp=now,
+            expires=now + timedelta(days=1),
+            audience=agent.did,
+            payload={"epoch": epoch, "active": False, "reason": "", "proof": proof},
+            signer=signer,
+        )
+        return {"document": lift.wire.decode()}
+
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    proof = [served.hub.identity.operator_delegation.id]
+    by_hub = await served.client.post(
+        f"{path}/release", release(served.hub.identity.hub_key, 2, [])
+    )
+    assert by_hub.status == 422
+    old = await served.client.post(f"{path}/release", release(operator, 1, proof))
+    assert (old.status, old.code) == (409, "conflict")
+    lifted = await served.client.post(f"{path}/release", release(operator, 2, proof))
+    assert (lifted.status, lifted.json["state"]) == (200, "active")
+    assert (await agent.document("quarantine")).payload["active"] is False
+
+
+async def test_a_revoked_agent_is_shut_out_and_the_others_are_told(served: ServedHub) -> None:
+    agent, other = await served.enrol("one"), await served.enrol("two")
+    answer = await served.client.post(f"/api/v1/agents/{agent.did}/revoke", {"reason": "stolen"})
+    assert answer.json["status"] == "revoked"
+    assert await agent.close_code() == CloseCode.REFUSED
+    told = await other.document("revocations")
+    assert told.payload["keys"] == [agent.did]
+    shown = (await served.client.get("/api/v1/revocations")).json
+    assert (shown["epoch"], shown["keys"]) == (1, [agent.did])
+    order = {"target": {"agent": agent.did}, "action": "echo"}
+    assert (await served.client.post("/api/v1/intents", order)).status == 409
+    await agent.connect()
+    await agent.register()
+    assert await agent.close_code() == CloseCode.REFUSED
+
+
+async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAgent, str, Envelope]:
+    """An order of a machine that waits for a decision by `asked_of`."""
+    agent = await served.enrol()
+    rule = {"people": 1, "from": asked_of, "withinSeconds": 600}
+    rules = [{"id": "ask", "effect": "allow", "actions": ["echo"], "approval": rule}]
+    await served.client.post("/api/v1/policies", {"agent": "worker", "rules": rules})
+    body = {"name": "bot", "roles": ["operator"]}
+    key = (await served.client.post("/api/v1/api-keys", body)).json["key"]
+    order = {"target": {"agent": "worker"}, "action": "echo", "params": {}}
+    await served.client.as_key(key).post("/api/v1/intents", order)
+    intent = await agent.document()
+    await agent.accept(intent)
+    request_id = clock.new_id()
+    await agent.say(
+        ToolApprovalRequest(
+            request_id=request_id,
+            intent_id=intent.id,
+            tool="echo",
+            arguments={},
+            call_digest=call_digest(intent_id=intent.id, tool="echo", arguments={}),
+            rule="ask",
+            people=1,
+            expires=clock.now() + timedelta(minutes=10),
+        )
+    )
+    await approval_appears(served.client, request_id)
+    return agent, request_id, intent
+
+
+async def approval_appears(client: Client, request_id: str) -> None:
+    async with asyncio.timeout(10):
+        while (await client.get(f"/api/v1/approvals/{request_id}")).status == 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+async def test_the_hub_vouches_for_a_person_in_a_role_the_rule_names(served: ServedHub) -> None:
+    agent, request_id, intent = await held_call(served, ["admin"])
+    path = f"/api/v1/approvals/{request_id}"
+    answer = await served.client.post(f"{path}/approve", {"reason": "fine"})
+    assert (answer.status, answer.json["state"]) == (200, "approved")
+    decision = await agent.document("tool_approval_response")
+    me = (await served.client.get("/api/v1/me")).json
+    assert decision.payload["approver"] == me["subject"]
+    assert decision.payload["callDigest"] == answer.json["callDigest"]
+    assert decision.public_key.did == served.hub.identity.hub_did
+    again = await served.client.post(f"{path}/reject")
+    assert (again.status, again.code) == (409, "conflict")
+    shown = (await served.client.get(f"/api/v1/intents/{intent.id}")).json
+    assert [parse_document(one).id for one in shown["documents"]["approvals"]] == [decision.id]
+
+
+@pytest.mark.parametrize("asked_of", [["*"], ["press-lead"]])
+async def test_the_hub_does_not_vouch_where_its_word_counts_for_nothing(
+    served: ServedHub, asked_of: list[str]
+) -> None:
+    _, request_id, _ = await held_call(served, asked_of)
+    answer = await served.client.post(f"/api/v1/approvals/{request_id}/approve")
+    assert (answer.status, answer.code) == (403, "forbidden")
+
+
+async def test_a_decision_signed_by_an_operator_is_passed_on_as_it_is(served: ServedHub) -> None:
+    agent, request_id, _ = await held_call(served, ["*"])
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    waiting = (await served.client.get(f"/api/v1/approvals/{request_id}")).json
+
+    def decision(**changes: Any) -> dict[str, str]:
+        now = clock.now()
+        payload = {
+            "requestId": request_id,
+            "callDigest": waiting["callDigest"],
+            "approved": True,
+            "approver": operator.public_key.did,
+            "proof": [served.hub.identity.operator_delegation.id],
+            **changes,
+        }
+        sealed = seal_document(
+            type="tool_approval_response",
+            id=clock.new_id(),
+            timestamp=now,
+            expires=now + timedelta(minutes=5),
+            audience=agent.did,
+            payload=payload,
+            signer=operator,
+        )
+        return {"document": sealed.wire.decode()}
+
+    path = f"/api/v1/approvals/{request_id}/signed"
+    other = call_digest(intent_id=waiting["intentId"], tool="echo", arguments={"x": 1})
+    assert (await served.client.post(path, decision(callDigest=other))).status == 422
+    good = decision()
+    answer = await served.client.post(path, good)
+    assert (answer.status, answer.json["state"]) == (200, "approved")
+    assert (await agent.document("tool_approval_response")).wire.decode() == good["document"]
+    assert (await served.client.post(path, good)).status == 200
+
+
+async def test_the_record_proves_itself_to_somebody_with_the_root_key_only(
+    served: ServedHub,
+) -> None:
+    await served.enrol()
+    first = (await served.client.get("/api/v1/audit/checkpoint")).json
+    order = {"target": {"agent": "worker"}, "action": "echo"}
+    made = (await served.client.post("/api/v1/intents", order)).json["intents"][0]
+    proved = (await served.client.get(f"/api/v1/audit/proof/inclusion?intent={made['id']}")).json
+    delegation = parse_document(proved["logDelegation"])
+    assert delegation.public_key.did == served.hub.identity.root_did
+    log_key = PublicKey.parse_did(delegation.payload["subject"])
+    checkpoint = verify_checkpoint(proved["checkpoint"], log_key)
+    decode = base64.b64decode
+    verify_inclusion(
+        leaf_hash(proved["leaf"].encode()),
+        index=proved["index"],
+        size=checkpoint.size,
+        proof=[decode(one) for one in proved["proof"]],
+        root=checkpoint.root_hash,
+    )
+    path = f"/api/v1/audit/proof/consistency?old={first['size']}&new={checkpoint.size}"
+    consistent = (await served.client.get(path)).json
+    verify_consistency(
+        old_size=first["size"],
+        new_size=checkpoint.size,
+        old_root=verify_checkpoint(first["checkpoint"], log_key).root_hash,
+        new_root=checkpoint.root_hash,
+        proof=[decode(one) for one in consistent["proof"]],
+    )
+    lines = (await served.client.get("/api/v1/audit/export")).data.decode().splitlines()
+    header, *leaves = [json.loads(line) for line in lines]
+    exported = verify_checkpoint(header["checkpoint"], log_key)
+    hashes = [leaf_hash(one["leaf"].encode()) for one in leaves]
+    assert (len(hashes), root_hash(hashes)) == (exported.size, exported.root_hash)
+
+
+async def test_what_happens_is_told_live_to_those_who_may_see_it(served: ServedHub) -> None:
+    async with served.client.stream("/api/v1/events") as reader:
+        await reader.readuntil(b"retry: 2000\n\n")
+        await served.enrol()
+        async with asyncio.timeout(10):
+            told = await reader.readuntil(b"event: agent.online\n")
+    assert b"id: " in told
+
+
+async def test_the_description_names_every_operation_and_the_page_needs_nobody_else(
+    served: ServedHub,
+) -> None:
+    stranger = served.client.as_key(None)
+    api = (await stranger.get("/openapi.json")).json
+    assert api["openapi"].startswith("3.1")
+    submit = api["paths"]["/api/v1/intents"]["post"]
+    assert submit["x-permission"] == "intents.submit"
+    assert {"202", "401", "403", "422", "503"} <= set(submit["responses"])
+    page = await stranger.get("/docs")
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert b"//" not in page.data.replace(b"<!doctype html>", b"")
+    known = (await stranger.get("/.well-known/writ.json")).json
+    assert known["root"] == served.hub.identity.root_did
+    assert (await stranger.get("/.well-known/jwks.json")).json == {"keys": []}
