@@ -162,7 +162,11 @@ class AgentEndpoint:
     def _refuse(self, connection: Connection, error: Error, envelope: Envelope) -> None:
         if connection.session.state is SessionState.REGISTERING:
             log.info("registration_failed", code=error.code, address=connection.address)
-            connection.turn_away(envelope.id)
+            if error.retryable:
+                # Our trouble, not the agent's: it has not failed to prove anything.
+                connection.close(CloseCode.DRAINING, error.code)
+            else:
+                connection.turn_away(envelope.id)
         else:
             connection.refuse(error, in_reply_to=envelope.id)
 

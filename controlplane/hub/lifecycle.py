@@ -15,6 +15,7 @@ from controlplane.hub.dispatcher import Dispatcher
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.hub.sweeps import start_sweeps
+from protocol.errors import Error
 from protocol.limits import CloseCode
 from protocol.messages.session import Drain
 
@@ -60,4 +61,7 @@ async def drain(live: Live) -> None:
         for connection in live.registry.connections():
             connection.effects.cancel()
             connection.transport.abort()
-    await live.flush_heartbeats()
+    try:
+        await live.flush_heartbeats()
+    except Error as error:
+        log.warning("heartbeats_unwritten", code=error.code)

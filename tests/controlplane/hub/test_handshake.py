@@ -303,3 +303,11 @@ def rotation(agent: ScriptedAgent, new: ScriptedAgent, **changes: Any) -> Envelo
         **changes,
     }
     return seal_document(**fields)
+
+
+async def test_an_agent_is_told_to_come_back_when_the_database_is_away(hub: RunningHub) -> None:
+    agent = ScriptedAgent(hub)
+    await agent.connect()
+    await hub.hub.database.close()
+    await agent.register()
+    assert await agent.close_code() == 4503
