@@ -6,6 +6,7 @@ Everything else takes `now` and ids as arguments, so that one place decides what
 from __future__ import annotations
 
 import os
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ from protocol.ids import format_uuid7
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_READ_AHEAD_BYTES = 2_560
 
 
 def now() -> datetime:
@@ -20,14 +22,38 @@ def now() -> datetime:
     return _EPOCH + (time.time_ns() // 1_000_000) * _MILLISECOND
 
 
+class _Randomness(threading.local):
+    """Random bytes read ahead, per thread: one system call for many ids, no id twice."""
+
+    def __init__(self) -> None:
+        self._block = b""
+        self._used = 0
+
+    def forget(self) -> None:
+        """Draw afresh from now on: a forked child must not hand out its parent's bytes."""
+        self._block, self._used = b"", 0
+
+    def take(self, count: int) -> bytes:
+        """Return the next `count` bytes; none is handed out twice."""
+        start = self._used
+        if start + count > len(self._block):
+            self._block, start = os.urandom(max(_READ_AHEAD_BYTES, count)), 0
+        self._used = start + count
+        return self._block[start : start + count]
+
+
+_randomness = _Randomness()
+os.register_at_fork(after_in_child=_randomness.forget)
+
+
 def new_id() -> str:
     """Return a fresh lowercase UUIDv7."""
-    return format_uuid7(now(), os.urandom(10))
+    return format_uuid7(now(), _randomness.take(10))
 
 
 def new_ids(count: int, moment: datetime) -> list[str]:
     """Return `count` fresh UUIDv7 of one moment, with one read of randomness for all of them."""
-    block = os.urandom(10 * count)
+    block = _randomness.take(10 * count)
     return [format_uuid7(moment, block[start : start + 10]) for start in range(0, 10 * count, 10)]
 
 

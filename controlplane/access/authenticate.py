@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from controlplane import clock
-from controlplane.access.api_keys import api_key_hash, is_api_key
+from controlplane.access.api_keys import KEY_CHARS, api_key_hash, is_api_key
 from controlplane.access.authorize import Actor
 from controlplane.errors import UnauthenticatedError
 from storage.errors import UnavailableError
@@ -43,13 +43,15 @@ class Authenticator:
         """
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
-        if scheme.lower() != "bearer" or not is_api_key(key):
+        if scheme.lower() != "bearer" or len(key) != KEY_CHARS:
             raise UnauthenticatedError("an API key is needed: Authorization: Bearer writ_...")
         now = clock.now()
         digest = api_key_hash(key)
         known = self._remembered.get(digest)
         if known is not None and now < known[0]:
             return known[1]
+        if not is_api_key(key):
+            raise UnauthenticatedError("this is no API key: its checksum does not hold")
         actor = await self._look_up(digest, now)
         self._remembered[digest] = (now + REMEMBERED_FOR, actor)
         while len(self._remembered) > _MAX_REMEMBERED:

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from controlplane.api.idempotency import keep_answer, take_claim
 from controlplane.api.operation import Body, Call, Query, Reply, Stream, operation
-from controlplane.api.sse import event_stream, format_event
+from controlplane.api.sse import check_room, event_stream, format_event
 from controlplane.api.views import (
     BatchView,
     IntentView,
@@ -318,10 +318,12 @@ async def cancel(call: Call) -> Any:
     "GET",
     "/api/v1/intents/{id}/events",
     permission="intents.read",
+    errors=("rate_limited",),
     media_type="text/event-stream",
 )
 async def events(call: Call) -> Any:
     """Follow one order until it ends (server-sent events)."""
+    check_room(call.hub)
     intent_id = call.path["id"]
     record = await call.hub.database.read(lambda uow: uow.intents.get(intent_id))
     check_visible(call.actor, record)

@@ -8,10 +8,18 @@ from typing import Any, Final
 
 import orjson
 
+from controlplane.context import Hub
 from controlplane.events import Event, SubscriberLaggedError, Subscription
+from protocol.errors import RateLimitedError
 
 KEEPALIVE_SECONDS: Final = 15.0
 _KEEPALIVE: Final = b": still here\n\n"
+
+
+def check_room(hub: Hub) -> None:
+    """Return when another stream may be opened; `RateLimitedError` over the hub's bound."""
+    if hub.events.subscribers >= hub.settings.max_event_subscribers:
+        raise RateLimitedError("too many open event streams")
 
 
 def format_event(name: str, data: Any, event_id: str | None = None) -> bytes:

@@ -9,10 +9,9 @@ from typing import Any
 from controlplane.access.authorize import authorize, realms_with
 from controlplane.api.docs_page import DOCS_CSP, DOCS_HTML, DOCS_SCRIPT, DOCS_STYLE
 from controlplane.api.operation import PUBLIC, Call, Query, Reply, Stream, View, operation
-from controlplane.api.sse import event_stream
+from controlplane.api.sse import check_room, event_stream
 from controlplane.events import Event
 from controlplane.identity import public_names
-from protocol.errors import RateLimitedError
 from protocol.messages.fields import Name
 
 
@@ -101,8 +100,7 @@ async def jwks(call: Call) -> Any:
 )
 async def events(call: Call) -> Any:
     """What happens, live (server-sent events), resumable with Last-Event-ID."""
-    if call.hub.events.subscribers >= call.hub.settings.max_event_subscribers:
-        raise RateLimitedError("too many open event streams")
+    check_room(call.hub)
     return Stream(_watch(call), "text/event-stream")
 
 

@@ -159,3 +159,14 @@ async def test_a_key_of_one_realm_sees_nothing_of_another(served: ServedHub) -> 
 def test_an_agent_record_says_its_status_in_one_word() -> None:
     record = AgentRecord("did", "key", "name", NOW, NOW, state="quarantined", online=True)
     assert record.status == "quarantined"
+
+
+def test_ids_differ_across_threads() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from controlplane import clock
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: clock.new_id(), range(2_000)))
+    made += clock.new_ids(1_000, clock.now())
+    assert len(set(made)) == 3_000
