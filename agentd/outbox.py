@@ -30,8 +30,9 @@ from agentd.state.orders import (
 from agentd.usage import UsageLedger
 from protocol import limits
 from protocol.envelope import Envelope, parse_document, seal_document
+from protocol.errors import Error
 from protocol.keys import SigningKey
-from protocol.messages import Result, ResultAck, ResultDecision, dump_payload
+from protocol.messages import Result, ResultAck, ResultDecision, ResultStatus, dump_payload
 
 _RETRY_SECONDS = 1.0
 
@@ -108,7 +109,13 @@ class Outbox:
             ending: how.
             also: more to write in the same transaction.
         """
-        result = self.seal(order, ending)
+        try:
+            result = self.seal(order, ending)
+        except Error as exc:
+            # Whatever an executor returned, its order ends: by a result that can be signed.
+            log("error", "result_not_sealed", intent=order.id, code=exc.code)
+            ending = Ending(ResultStatus.FAILED, code="bad_output", message=exc.message)
+            result = self.seal(order, ending)
 
         def write(connection: sqlite3.Connection) -> None:
             if also is not None:
