@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from controlplane.access.authorize import Actor, realms_with
-from controlplane.api.operation import Call, View, operation
+from controlplane.api.agents import DocumentBody, ReasonBody
+from controlplane.api.operation import Body, Call, View, operation
 from controlplane.api.views import PageQuery, page_view, time_view
+from controlplane.delegations.service import (
+    issue_delegation,
+    revoke_delegation,
+    take_signed_delegation,
+)
 from controlplane.errors import HiddenError
+from protocol.messages.fields import Condition, Party
 from storage.pages import Page
 from storage.records import DelegationRecord
 
@@ -39,6 +48,16 @@ class RevocationsView(View):
     keys: list[str]
     delegations: list[str]
     document: str | None
+
+
+class IssueBody(Body):
+    """What is lent, to whom and for how long; `subject` is a DID or `user:<uuid>`."""
+
+    subject: Party
+    capabilities: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=64)]
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    max_depth: Annotated[int, Field(ge=0, le=16)] = 0
+    expires_in_seconds: Annotated[int, Field(ge=1, le=2 * 366 * 86_400)] = 90 * 86_400
 
 
 class DelegationListQuery(PageQuery):
@@ -79,6 +98,64 @@ async def show(call: Call) -> Any:
     if found is None or not _may_see(call.actor, found):
         raise HiddenError("no such delegation")
     return delegation_view(found)
+
+
+@operation(
+    "POST",
+    "/api/v1/delegations",
+    permission="delegations.write",
+    body=IssueBody,
+    result=DelegationView,
+    status=201,
+)
+async def issue(call: Call) -> Any:
+    """Lend out of the hub's own delegation, to a key or a person."""
+    body = call.body
+    made = await issue_delegation(
+        call.hub,
+        call.actor,
+        subject=body.subject,
+        capabilities=body.capabilities,
+        conditions=body.conditions,
+        max_depth=body.max_depth,
+        expires_in_seconds=body.expires_in_seconds,
+    )
+    return delegation_view(made)
+
+
+@operation(
+    "POST",
+    "/api/v1/delegations/signed",
+    permission="delegations.write",
+    body=DocumentBody,
+    result=DelegationView,
+    status=201,
+    errors=(
+        "bad_json",
+        "bad_envelope",
+        "frame_too_large",
+        "bad_signature",
+        "forbidden_type",
+        "bad_payload",
+        "expired",
+        "id_reuse",
+    ),
+)
+async def take_signed(call: Call) -> Any:
+    """Hand in a delegation that was signed elsewhere."""
+    return delegation_view(await take_signed_delegation(call.hub, call.actor, call.body.document))
+
+
+@operation(
+    "POST",
+    "/api/v1/delegations/{id}/revoke",
+    permission="delegations.write",
+    body=ReasonBody,
+    result=DelegationView,
+)
+async def revoke(call: Call) -> Any:
+    """Take a delegation back, for good."""
+    return delegation_view(await revoke_delegation(call.hub, call.actor, call.path["id"]))
 
 
 @operation(
@@ -131,4 +208,4 @@ def _may_see(actor: Actor, record: DelegationRecord) -> bool:
     )
 
 
-OPERATIONS = [list_, show, revocations]
+OPERATIONS = [list_, show, issue, take_signed, revoke, revocations]

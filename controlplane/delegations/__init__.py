@@ -1,0 +1,1 @@
+"""Authority lent onwards, and taken back."""
