@@ -139,10 +139,13 @@ class Approvals:
 
     async def _question(self, order: Order, grant: Grant) -> ApprovalRecord:
         """Return the question of an order: the one on disk, or a new one."""
-        for record in approvals_of(self._state.reader, order.id):
-            return record
         rule = grant.decision.approval
         assert rule is not None
+        wanted = dump_payload(rule)
+        for record in approvals_of(self._state.reader, order.id):
+            if record.rule == wanted:
+                return record
+            await self._settle(record, "void")
         request = open_approval(
             grant,
             request_id=new_id(),
@@ -165,7 +168,7 @@ class Approvals:
             intent_id=order.id,
             call_digest=request.call_digest,
             request=dump_payload(payload),
-            rule=dump_payload(rule),
+            rule=wanted,
             expires_ms=to_ms(request.expires),
             state="open",
         )

@@ -7,6 +7,7 @@ in it, the order ends in exactly one `Ending`, which the outbox signs. Judges no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -33,7 +34,7 @@ from protocol import limits
 from protocol.authority import Grant
 from protocol.canonical import canonical_json
 from protocol.errors import AuthorityError, BadJsonError, Error
-from protocol.messages import IntentProgress, OutputFile, ResultStatus
+from protocol.messages import ApprovalRule, IntentProgress, OutputFile, ResultStatus
 from protocol.strict_json import check_json_profile
 
 MAX_WORK_OUTPUT_BYTES: Final = 64 * 1024 * 1024
@@ -159,29 +160,26 @@ class Dispatch:
             AuthorityError: it may not, or no longer.
             StateUnavailableError: the disk does not take it now.
         """
-        judged_now = not order.restored
         while not self._verifier.is_due(order.intent):
-            judged_now = False
+            order.grant = None
             await self._sleep_until_due(order)
-        grant = (
-            order.grant if judged_now and order.grant else self._verifier.authorize(order.intent)
-        )
-        order.grant = grant
-        if grant.decision.approval is not None and not order.approvals:
-            judged_now = False
-            order.approvals = await self._approvals.obtain(order, grant)
-        while self._must_wait(grant):
-            judged_now = False
-            self._place_free.clear()
-            try:
-                async with asyncio.timeout(_LONGEST_SLEEP_SECONDS):
-                    await self._place_free.wait()
-            except TimeoutError:
-                pass
-            self._verifier.is_due(order.intent)
-        if not judged_now:
-            self._verifier.is_due(order.intent)
-            order.grant = grant = self._verifier.authorize(order.intent)
+        satisfied: ApprovalRule | None = None
+        while True:
+            grant = order.grant
+            if grant is None or order.judged_at != self._verifier.changes:
+                self._verifier.is_due(order.intent)
+                order.judged_at = self._verifier.changes
+                order.grant = grant = self._verifier.authorize(order.intent)
+            asked = grant.decision.approval
+            if asked is not None and asked != satisfied:
+                # A policy that came meanwhile may ask more than the one people have answered.
+                order.approvals = await self._approvals.obtain(order, grant)
+                satisfied, order.grant = asked, None
+            elif self._must_wait(grant):
+                order.grant = None
+                await self._wait_for_place()
+            else:
+                break
         # Counted before the disk is asked: two orders cannot both take the last place.
         self._ledger.start(order.id)
         order.started = True
@@ -193,6 +191,12 @@ class Dispatch:
             self._place_free.set()
             raise
         return grant
+
+    async def _wait_for_place(self) -> None:
+        self._place_free.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_SLEEP_SECONDS):
+                await self._place_free.wait()
 
     def _must_wait(self, grant: Grant) -> bool:
         if self._closing or len(self._ledger.running) >= self._max_running:

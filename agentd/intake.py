@@ -161,7 +161,6 @@ class Intake:
         """
         for record in open_orders(self._state.reader):
             order = _order_of(record)
-            order.restored = True
             if (usage := get_usage(self._state.reader, order.id)) is not None:
                 self._ledger.take_up(usage)
             if record.cancelled:
@@ -213,6 +212,7 @@ class Intake:
             self._store_refusal(order, exc)
             return
         order.grant = grant
+        order.judged_at = self._verifier.changes
         if grant.decision.approval is not None and state == "accepted":
             state = "waiting"
         usage = self._ledger.accept(grant, order.received_at)

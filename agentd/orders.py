@@ -50,8 +50,8 @@ class Order:
     intent: Verified[Intent]
     grant: Grant | None
     received_at: datetime
-    restored: bool = False
-    """It comes from disk after a restart: judged again before it starts."""
+    judged_at: int = -1
+    """`Verifier.changes` when the grant was given: after any change it is judged again."""
     started: bool = False
     started_at: datetime | None = None
     progress_count: int = 0

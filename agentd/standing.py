@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from agentd.clock import Clock
-from agentd.errors import StateError
+from agentd.errors import StateError, StateUnavailableError
 from agentd.faults import fault_point
 from agentd.log import log
 from agentd.state import StateDatabase
@@ -77,6 +77,8 @@ class Standing:
         self.quarantine: Quarantine | None = None
         self.configuration: dict[str, LlmConfig | SkillsConfig] = {}
         self._ratchets: dict[str, Ratchet] = {}
+        self.changes = 0
+        """Counts every change to what orders are judged by."""
         self.agent_name = get_fact(state.reader, AGENT_NAME) or default_name
         self.log_fork = get_fact(state.reader, LOG_FORK)
         self._load()
@@ -132,6 +134,7 @@ class Standing:
             set_fact(connection, HUB, f"{hub.did} {delegation.id}")
 
         await self._state.write(write)
+        self.changes += 1
         self.hub = hub
         self.hub_delegation_id = delegation.id
         self.held[delegation.id] = verify_link(delegation)
@@ -171,6 +174,7 @@ class Standing:
         fault_point("document_stored")
         if lifts:
             self.log_fork = None
+        self.changes += 1
         self._put(envelope, payload, number)
         log("info", "in_force", type=envelope.type, number=number, id=envelope.id)
 
@@ -185,12 +189,14 @@ class Standing:
                 delete_delegation(connection, delegation_id)
 
         await self._state.write(write)
+        self.changes += 1
         for delegation_id in gone:
             self.held.pop(delegation_id, None)
 
     async def enter_log_fork(self, reason: str) -> None:
         """Put the agent into quarantine by itself, until an authorised lift."""
         self.log_fork = reason  # at once: it holds even while the disk is full
+        self.changes += 1
         log("error", "log_fork", reason=reason)
         await self._state.write(lambda connection: set_fact(connection, LOG_FORK, reason))
 
@@ -202,8 +208,6 @@ class Standing:
             for link in [link for link in self.held.values() if link.expires <= now]:
                 del self.held[link.id]
         if len(self.held) >= MAX_DELEGATIONS:
-            from agentd.errors import StateUnavailableError
-
             raise StateUnavailableError(f"more than {MAX_DELEGATIONS} delegations")
         link = verify_link(envelope)
 

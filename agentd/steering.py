@@ -27,6 +27,7 @@ from protocol.errors import (
     ForbiddenTypeError,
     NotAuthorisedError,
 )
+from protocol.ids import parse_id
 from protocol.messages import DocumentAck, DocumentAckItem, ResultStatus
 from protocol.verification import Side, Verified, verify_document
 
@@ -164,14 +165,21 @@ class Steering:
         try:
             return envelope_from_value(value)
         except Error as exc:
-            document_id = value.get("id")
-            log("warning", "document_unreadable", id=document_id, code=exc.code)
+            log("warning", "document_unreadable", code=exc.code)
+            self._outlet.send_error(exc, _readable_id(value))
             return None
 
     def _answer(self, items: Sequence[DocumentAckItem | None]) -> None:
         lines = tuple(item for item in items if item is not None)
         for start in range(0, len(lines), _MAX_ITEMS):
             self._outlet.send(DocumentAck(documents=lines[start : start + _MAX_ITEMS]))
+
+
+def _readable_id(value: dict[str, Any]) -> str | None:
+    try:
+        return parse_id(value.get("id"))
+    except Error:
+        return None
 
 
 def _item(envelope: Envelope, code: str | None = None) -> DocumentAckItem:

@@ -40,6 +40,11 @@ class Verifier:
         self.storing: dict[tuple[str, str], str] = {}
         """Documents decided and on their way to disk: (signer, id) to digest."""
 
+    @property
+    def changes(self) -> int:
+        """How often what orders are judged by has changed in this process."""
+        return self._standing.changes
+
     def seen_digest(self, public_key: str, id: str) -> str | None:
         """Return the digest first seen under this signer and id (`protocol.replay.ReplayView`)."""
         on_its_way = self.storing.get((public_key, id))

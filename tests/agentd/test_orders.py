@@ -8,6 +8,7 @@ from pathlib import Path
 
 from protocol.envelope import Envelope
 from protocol.messages import (
+    DelegationUpdate,
     DocumentAck,
     DocumentAckItem,
     ErrorMessage,
@@ -327,3 +328,42 @@ async def test_a_denial_is_final_and_silence_expires(hub: HubDouble, agent_here:
         )
         result = await hub.result(denied)
     assert (result["status"], result["error"]["code"]) == ("refused", "approval_denied")
+
+
+async def test_a_quarantine_right_behind_an_order_leaves_nothing_running(
+    hub: HubDouble, agent_here: MakeAgent, data_dir: Path
+) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        intent = hub.make_intent("shell.exec", SLEEP)
+        payload = {"epoch": 1, "active": True, "reason": "now"}
+        stop = seal("quarantine", hub.key, hub.agent_did or "", payload)
+        assert hub.session is not None
+        hub.session.send_document(intent.wire)
+        await hub.send_document(stop)  # both frames leave together
+        result = await hub.result(intent)
+    assert result["status"] in {"refused", "interrupted"}
+    assert result["error"]["code"] == "quarantined"
+
+
+async def test_a_stricter_policy_asks_again(hub: HubDouble, agent_here: MakeAgent) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        due = format_timestamp(now() + timedelta(seconds=0.5))
+        intent = await hub.order("echo", {}, notBefore=due)
+        await hub.until(lambda: hub.received.of(IntentAck))
+        await hub.send_document(hub.make_policy(2, approval_rules()))
+        (asked,) = await hub.until(lambda: hub.received.of(ToolApprovalRequest))
+    assert asked.intent_id == intent.id
+
+
+async def test_unreadable_documents_inside_a_frame_are_answered(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        delegation = delegate(hub.root, new_key().public_key.did, ("*",)).as_value()
+        forged = delegation | {"signature": "A" * 86 + "=="}
+        await hub.send(DelegationUpdate(added=({"id": 1}, forged), removed=()))
+        await hub.until(lambda: len(errors(hub)) == 2)
+    assert errors(hub) == ["bad_envelope", "bad_signature"]
