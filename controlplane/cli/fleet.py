@@ -226,8 +226,9 @@ def load_structured(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         pass
-    import yaml
+    from controlplane.cli.output import load_yaml
 
+    yaml = load_yaml()
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as exc:

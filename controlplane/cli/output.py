@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
+
+from controlplane.cli.failures import USAGE, CliError
 
 Column = tuple[str, str | Callable[[dict[str, Any]], object]]
 """A heading, and the field (dotted path) or function that fills it."""
@@ -27,8 +31,7 @@ class Printer:
     def data(self, value: Any) -> None:
         """Print one value as it is, in the machine form; pretty JSON for people."""
         if self.form == "yaml":
-            import yaml
-
+            yaml = load_yaml()
             click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
         elif self.form == "json":
             click.echo(json.dumps(value, ensure_ascii=False))
@@ -64,19 +67,15 @@ class Printer:
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table that fits the terminal; piped, nothing is cut and no colour is used."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        console = Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for heading in headings:
-            table.add_column(heading, overflow="ellipsis", no_wrap=True)
-        for row in rows:
-            table.add_row(*[Text(value) for value in row])
-        if not console.is_terminal:
-            console.width = 10_000
-        console.print(table)
+        on_terminal = sys.stdout.isatty()
+        lines = [list(headings), *[list(row) for row in rows]]
+        widths = [max(display_width(line[n]) for line in lines) for n in range(len(headings))]
+        if on_terminal:
+            widths = shrink(widths, shutil.get_terminal_size((80, 24)).columns)
+        for number, line in enumerate(lines):
+            cells = [fit(text, width) for text, width in zip(line, widths, strict=True)]
+            text = "  ".join(cells).rstrip()
+            click.echo(click.style(text, bold=True) if number == 0 and on_terminal else text)
 
     def say(self, text: str) -> None:
         """Tell a person something beside the data; silent for programs."""
@@ -104,3 +103,45 @@ def cell(item: dict[str, Any], source: str | Callable[[dict[str, Any]], object])
 def clean(text: str, *, keep: str = "") -> str:
     """Return `text` without control characters: what an agent says must not steer a terminal."""
     return "".join(c if c in keep or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+GAP = 2
+NARROWEST = 6
+
+
+def shrink(widths: Sequence[int], total: int) -> list[int]:
+    """Return widths whose sum and gaps fit in `total`; the widest columns give way first."""
+    fitted = list(widths)
+    while sum(fitted) + GAP * (len(fitted) - 1) > total and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def fit(text: str, width: int) -> str:
+    """Return `text` cut with an ellipsis, or padded, to exactly `width` terminal cells."""
+    if display_width(text) > width:
+        while text and display_width(text) > width - 1:
+            text = text[:-1]
+        text += "\N{HORIZONTAL ELLIPSIS}"
+    return text + " " * (width - display_width(text))
+
+
+def display_width(text: str) -> int:
+    """Return the terminal cells that `text` takes: wide East Asian characters two, marks none."""
+    return sum(
+        0 if unicodedata.combining(one) else 2 if unicodedata.east_asian_width(one) in "WF" else 1
+        for one in text
+    )
+
+
+def load_yaml() -> Any:
+    """Return the YAML module; it is not part of the base install.
+
+    Raises:
+        CliError: it is not installed.
+    """
+    try:
+        import yaml
+    except ImportError as exc:
+        raise CliError("YAML needs: pip install 'writd[cli]'", exit_code=USAGE) from exc
+    return yaml
