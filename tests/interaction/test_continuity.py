@@ -1,0 +1,150 @@
+"""PROTOCOL sections 4 and 8 on whole systems: away, back, drained, shut out, held still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.interaction.fixtures import Fleet
+from tests.interaction.processes import wait_until
+from tests.interaction.system import Agent, System
+
+MakeSystem = Callable[..., System]
+
+
+def append(agent: Agent, text: str) -> dict[str, object]:
+    return {"path": "witness", "content": f"{text}\n", "append": True}
+
+
+def presence(system: System, agent: Agent) -> str:
+    return str(system.rest.get(f"/agents/{agent.did}")["status"])
+
+
+def test_orders_for_an_agent_that_is_away_wait_and_are_done_once_in_order(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("traveller", allow=["files.*"]) as agent:
+        agent.kill()
+        wait_until(lambda: presence(system, agent) == "offline", "the hub to notice")
+        ids = [
+            system.order_with(agent, "files.write", append(agent, str(number)))
+            for number in range(5)
+        ]
+        assert {system.intent(one)["state"] for one in ids} == {"queued"}
+        agent.start()
+        assert [system.end(one)["state"] for one in ids] == ["succeeded"] * 5
+        assert sorted(agent.lines("witness")) == [str(number) for number in range(5)]
+
+
+def test_an_order_nobody_fetched_in_time_is_expired_and_never_done(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("late", allow=["files.*"]) as agent:
+        agent.kill()
+        wait_until(lambda: presence(system, agent) == "offline", "the hub to notice")
+        intent = system.order_with(
+            agent, "files.write", append(agent, "late"), expiresInSeconds=1
+        )
+        assert system.end(intent)["state"] == "expired"
+        agent.start()
+        agent.state("online")
+        other = system.order_with(agent, "files.write", append(agent, "in time"))
+        assert system.end(other)["state"] == "succeeded"
+        assert agent.lines("witness") == ["in time"]
+
+
+def test_a_queued_order_is_cancelled_at_once_and_never_done(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("cancelled", allow=["files.*"]) as agent:
+        agent.kill()
+        wait_until(lambda: presence(system, agent) == "offline", "the hub to notice")
+        intent = system.order_with(agent, "files.write", append(agent, "never"))
+        asked = system.rest.post(f"/intents/{intent}/cancel", {"reason": "no longer needed"})
+        assert asked["state"] == "cancelled"
+        agent.start()
+        agent.state("online")
+        other = system.order_with(agent, "files.write", append(agent, "after"))
+        assert system.end(other)["state"] == "succeeded"
+        assert agent.lines("witness") == ["after"]
+
+
+def test_a_hub_that_stops_drains_and_its_agents_come_back_by_themselves(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(WRIT_DRAIN_RETRY_AFTER_SECONDS="1")
+    agent = system.agent("faithful", allow=["echo", "shell.exec"])
+    running = system.order(agent, "shell.exec", argv=["sleep", "2"])
+    system.reaches(running, "running")
+    said = agent.said
+    assert system.hub.stop() == 0
+    offline = agent.state("offline", after=said)
+    assert "4503" in offline["reason"] or "drain" in offline["reason"]
+    assert offline["retryInSeconds"] >= 1.0
+    system.hub.start()
+    agent.state("online", after=said)
+    # The work went on meanwhile; its result waited on the agent's disk.
+    assert system.end(running)["state"] == "succeeded"
+    assert system.run(agent, "echo", again=True)["state"] == "succeeded"
+
+
+def test_a_hub_killed_in_mid_order_loses_nothing(make_system: MakeSystem) -> None:
+    system = make_system()
+    agent = system.agent("steady", allow=["shell.exec", "files.*"])
+    slow = system.order(agent, "shell.exec", argv=["sh", "-c", "sleep 1; echo done >> slow"])
+    system.reaches(slow, "accepted", "running")
+    system.hub.kill()
+    system.hub.start()
+    assert system.end(slow)["state"] == "succeeded"
+    assert agent.lines("slow") == ["done"]
+
+
+def test_a_revoked_agent_is_shut_out_for_good_and_its_orders_end(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("revoked", allow=["echo"]) as agent:
+        agent.kill()
+        wait_until(lambda: presence(system, agent) == "offline", "the hub to notice")
+        waiting = system.order(agent, "echo")
+        system.rest.post(f"/agents/{agent.did}/revoke", {"reason": "stolen"})
+        assert system.end(waiting)["state"] == "cancelled"
+        assert system.submit(agent, "echo", {}).status == 409
+        agent.start()
+        assert "4403" in agent.state("refused")["reason"]
+
+
+def test_a_revoked_agent_that_is_online_is_thrown_out(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("thrown-out", allow=["echo"]) as agent:
+        said = agent.said
+        system.rest.post(f"/agents/{agent.did}/revoke", {})
+        assert "4403" in agent.state("refused", after=said)["reason"]
+        assert presence(system, agent) == "revoked"
+
+
+def test_quarantine_refuses_all_work_until_an_operator_releases(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("suspect", allow=["echo"]) as agent:
+        system.rest.post(f"/agents/{agent.did}/quarantine", {"reason": "odd traffic"})
+        ended = system.run(agent, "echo")
+        assert (ended["state"], ended["result"]["error"]["code"]) == ("refused", "quarantined")
+        # It outlives the process.
+        agent.kill()
+        agent.start()
+        assert system.run(agent, "echo")["result"]["error"]["code"] == "quarantined"
+        # The hub's own key lifts nothing.
+        lift = {"epoch": 10, "active": False, "reason": "fine"}
+        by_hub = system.seal("quarantine", agent.did, lift, key="hub")
+        answer = system.rest.send(
+            "POST", f"/agents/{agent.did}/release", {"document": by_hub.wire.decode()}
+        )
+        assert answer.status in (403, 409, 422)
+        system.writ(
+            "agents", "release", agent.did, "--sign", system.hub.made["operatorKeyFile"]
+        )
+        assert system.run(agent, "echo")["state"] == "succeeded"
+
+
+def test_a_second_process_with_the_same_folder_is_refused(fleet: Fleet) -> None:
+    system = fleet.system
+    url = system.hub.url.replace("http", "ws", 1)
+    system.writ(
+        *("agent", "run", "--hub", url, "--root", system.hub.root),
+        *("--data-dir", str(fleet.worker.folder)),
+        expect=5,
+    )
