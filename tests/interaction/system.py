@@ -211,13 +211,12 @@ class System:
 
     def writ_said(self, *words: str, expect: int = 0, **env: str) -> tuple[Any, str]:
         """Run a `writ` command; return its JSON and what it said on stderr."""
-        known = environment(
-            WRIT_URL=self.hub.url,
-            WRIT_API_KEY=self.hub.made["apiKey"],
-            WRIT_CONFIG_DIR=str(self.folder / "config"),
-            **env,
-        )
-        return run_writ(*words, env=known, expect=expect)
+        known = {
+            "WRIT_URL": self.hub.url,
+            "WRIT_API_KEY": str(self.hub.made["apiKey"]),
+            "WRIT_CONFIG_DIR": str(self.folder / "config"),
+        }
+        return run_writ(*words, env=environment(**{**known, **env}), expect=expect)
 
     # -- agents -------------------------------------------------------------------------------
 
@@ -279,9 +278,7 @@ class System:
         """Submit one order that must be accepted; return its id."""
         return self.order_with(agent, action, params)
 
-    def order_with(
-        self, agent: Agent, action: str, params: Mapping[str, Any], **more: Any
-    ) -> str:
+    def order_with(self, agent: Agent, action: str, params: Mapping[str, Any], **more: Any) -> str:
         """The same with fields beside `params`, such as `timeoutSeconds`."""
         answer = self.submit(agent, action, params, **more)
         assert answer.status == 202, answer

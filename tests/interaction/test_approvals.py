@@ -29,9 +29,7 @@ def test_a_held_order_runs_once_approved_by_somebodys_own_key(fleet: Fleet) -> N
     asked = system.pending_approval(intent)
     assert (asked["tool"], asked["arguments"]) == ("shell.exec", UNAME)
     assert (asked["rule"], asked["people"]) == ("anyone-approves", 1)
-    assert asked["callDigest"] == call_digest(
-        intent_id=intent, tool="shell.exec", arguments=UNAME
-    )
+    assert asked["callDigest"] == call_digest(intent_id=intent, tool="shell.exec", arguments=UNAME)
     assert system.intent(intent)["state"] in ("dispatched", "accepted")
     decided = decide(fleet, asked, approved=True)
     assert decided.status == 200

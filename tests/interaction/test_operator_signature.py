@@ -6,20 +6,11 @@ import json
 
 from protocol.envelope import parse_document
 from tests.interaction.fixtures import Fleet
-from tests.interaction.system import Agent
 
 
 def hand_in(fleet: Fleet, document: str) -> str:
     batch = fleet.system.rest.post("/intents/signed", {"document": document})
     return str(batch["intents"][0]["id"])
-
-
-def steer(fleet: Fleet, agent: Agent) -> None:
-    """Give `agent` a policy that its operator signed, over the hub."""
-    system = fleet.system
-    rules = [{"id": "op", "effect": "allow", "actions": ["echo", "files.*"]}]
-    path = system.folder / f"{agent.name}-policy.json"
-    path.write_text(json.dumps({"rules": rules, "limits": {}}))
 
 
 def test_a_signed_order_is_forwarded_byte_for_byte_and_done(fleet: Fleet) -> None:
@@ -30,8 +21,8 @@ def test_a_signed_order_is_forwarded_byte_for_byte_and_done(fleet: Fleet) -> Non
     ended = system.end(intent)
     assert ended["state"] == "succeeded"
     assert ended["documents"]["intent"] == order.wire.decode()
-    assert parse_document(ended["documents"]["intent"]).sender_did == (
-        system.hub.made["operatorDid"]
+    assert (
+        parse_document(ended["documents"]["intent"]).sender_did == (system.hub.made["operatorDid"])
     )
     # The same document again gets its first answer, and nothing is done twice.
     assert hand_in(fleet, order.wire.decode()) == intent
@@ -46,7 +37,7 @@ def test_the_command_line_signs_with_the_operators_key_file(fleet: Fleet) -> Non
     assert shown["signer"] == system.hub.made["operatorDid"]
 
 
-def test_an_order_signed_for_more_than_was_lent_is_refused_by_the_agent(fleet: Fleet) -> None:
+def test_an_order_changed_after_it_was_signed_is_not_taken(fleet: Fleet) -> None:
     system = fleet.system
     tampered = system.signed_order(fleet.worker, "echo", {"n": 1}).as_value()
     payload = tampered["payload"]

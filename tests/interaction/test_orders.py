@@ -50,7 +50,9 @@ def output(fleet: Fleet, action: str, **params: Any) -> Any:
 def test_every_built_in_action_works(fleet: Fleet, page_url: str) -> None:
     content = "one\ntwo is here\nthree\n"
     digest = hashlib.sha256(content.encode()).hexdigest()
-    assert output(fleet, "echo", deep={"list": [1, None, "ü"]}) == {"deep": {"list": [1, None, "ü"]}}
+    assert output(fleet, "echo", deep={"list": [1, None, "ü"]}) == {
+        "deep": {"list": [1, None, "ü"]}
+    }
     written = output(fleet, "files.write", path="new/folder/a.txt", content=content)
     assert written == {"bytes": len(content), "sha256": digest}
     read = output(fleet, "files.read", path="new/folder/a.txt")
