@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import platform
 import resource
 import sqlite3
 import time
@@ -29,6 +28,7 @@ from agentd.log import log
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
 from agentd.record_watch import RecordWatch
+from agentd.registration import make_registration
 from agentd.rotation import Rotation
 from agentd.settings import AgentSettings
 from agentd.standing import Standing
@@ -42,27 +42,23 @@ from agentd.uploads import Uploads
 from agentd.usage import UsageLedger
 from agentd.verifier import Verifier
 from agentd.workspace import Workspace
-from protocol import __version__
 from protocol.envelope import Envelope
 from protocol.errors import Error
-from protocol.join_tokens import JoinToken, join_key, join_proof
+from protocol.join_tokens import JoinToken
 from protocol.keys import PublicKey, fingerprint
 from protocol.messages import (
-    ActionDeclaration,
     ChannelMessageSend,
     CheckpointProof,
     DelegationUpdate,
     ErrorMessage,
     Heartbeat,
     Holds,
-    Join,
     Pong,
     Register,
     RegisterAck,
     RegistrationPending,
     ResultAck,
     UploadGrant,
-    dump_payload,
 )
 from protocol.messages.enrolment import MAX_HELD_DELEGATIONS, MAX_HELD_INTENTS
 from protocol.session import AgentSession, HelloAccepted
@@ -249,7 +245,20 @@ class Agent:
         await self.standing.greet(
             event.hub, event.delegation, lambda c: add_session(c, session, now_ms)
         )
-        return self._registration(event)
+        return make_registration(
+            event.payload.challenge,
+            name=self._settings.name,
+            labels=self._settings.labels,
+            executors=self._executors,
+            holds=Holds(
+                policy_version=self.standing.policy_version,
+                revocation_epoch=self.standing.revocations.epoch or None,
+                delegations=tuple(list(self.standing.held)[:MAX_HELD_DELEGATIONS]),
+                checkpoint=self.watch.text,
+                intents=tuple(held_intents(self._state.reader, MAX_HELD_INTENTS)),
+            ),
+            join=self._join,
+        )
 
     def on_pending(self, payload: RegistrationPending) -> None:
         """An admin must compare the fingerprint."""
@@ -351,49 +360,12 @@ class Agent:
         self.steering.enforce_quarantine()
         self._announce("online" if self.outlet.online else "offline", quarantined="log_fork")
 
-    def _registration(self, event: HelloAccepted) -> Register:
-        standing = self.standing
-        reader = self._state.reader
-        registration = Register(
-            challenge=event.payload.challenge,
-            name=self._settings.name,
-            version=__version__,
-            capabilities=tuple(sorted({item.capability for item in self._executors.values()})),
-            actions=tuple(_declare(item) for item in self._executors.values()),
-            labels=self._settings.labels,
-            host={"os": platform.system().lower(), "arch": platform.machine()},
-            join=None,
-            holds=Holds(
-                policy_version=standing.policy_version,
-                revocation_epoch=standing.revocations.epoch or None,
-                delegations=tuple(list(standing.held)[:MAX_HELD_DELEGATIONS]),
-                checkpoint=self.watch.text,
-                intents=tuple(held_intents(reader, MAX_HELD_INTENTS)),
-            ),
-        )
-        if self._join is None:
-            return registration
-        # The proof covers the payload with the token's id and without the proof itself.
-        wire = dump_payload(registration) | {"join": {"tokenId": self._join.id}}
-        proof = join_proof(join_key(self._join.secret), wire)
-        return registration.model_copy(update={"join": Join(token_id=self._join.id, proof=proof)})
-
 
 def _params_check(executor: Executor) -> Callable[[dict[str, Any]], None]:
     def check(params: dict[str, Any]) -> None:
         parse_params(executor, params)
 
     return check
-
-
-def _declare(executor: Executor) -> ActionDeclaration:
-    return ActionDeclaration(
-        name=executor.name,
-        capability=executor.capability,
-        description=executor.description,
-        params_schema=executor.params_model.model_json_schema(by_alias=True),
-        idempotent=executor.idempotent,
-    )
 
 
 def _memory_bytes() -> int:
