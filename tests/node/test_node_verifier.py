@@ -40,7 +40,7 @@ def run(node: str, *arguments: Path) -> tuple[int, dict[str, Any]]:
 
 def test_every_vector_is_judged_as_the_python_implementation_judges_it(node: str) -> None:
     code, reports = run(node)
-    assert [name for name, report in reports.items() if report["failed"]] == []
+    assert [report for report in reports.values() if report["failed"]] == []
     assert code == 0
     files = {path.name for path in VECTORS.glob("*.json")}
     assert set(reports) - FROM_ELSEWHERE == files | {"SPEC.md"}
