@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,15 @@ def wait_until(
 class WritProcess:
     """A long-running `writ` command. Everything it printed stays readable after its end."""
 
-    def __init__(self, name: str, words: list[str], *, log: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        words: list[str],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        command: Sequence[str] = COMMAND,
+    ) -> None:
         self.name = name
         self.log = log
         self.lines: list[Line] = []
@@ -58,7 +66,7 @@ class WritProcess:
         self._log_file.write(f"--- {name}: writ {' '.join(words)}\n".encode())
         self._log_file.flush()
         self._popen = subprocess.Popen(
-            [*COMMAND, *words],
+            [*command, *words],
             env=dict(env),
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
