@@ -117,7 +117,14 @@ def agent() -> None:
 def run(ctx: click.Context, /, config_file: Path | None, **flags: Any) -> None:
     """Run the agent until it is told to stop."""
     settings = _settings(ctx, flags, config_file)
-    _run(ctx, settings)
+
+    def remember(condition: str, agent: Agent) -> bool:
+        # the hub has shown the pinned root: from now on `writ agent run` alone finds it
+        if condition in {"online", "pending"}:
+            _remember_hub(settings)
+        return False
+
+    _run(ctx, settings, until=remember)
 
 
 @agent.command()

@@ -22,6 +22,8 @@ class ControlPayload(BaseModel):
     """The payload of a control frame: unknown fields are ignored, null means absent."""
 
     model_config = ConfigDict(
+        # built when first needed: an agent meets few of these kinds, and starts every time
+        defer_build=True,
         frozen=True,
         strict=True,
         extra="ignore",
@@ -36,6 +38,8 @@ class DocumentPayload(BaseModel):
     """The payload of a document, or a part of one: unknown fields are refused."""
 
     model_config = ConfigDict(
+        # built when first needed: an agent meets few of these kinds, and starts every time
+        defer_build=True,
         frozen=True,
         strict=True,
         extra="forbid",
