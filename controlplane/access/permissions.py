@@ -36,6 +36,7 @@ PERMISSIONS: Final[Mapping[str, Reach]] = {
     "policies.write": _R,
     "delegations.read": _R,
     "delegations.write": _H,
+    "delegations.sign": _R,
     "approvals.read": _R,
     "approvals.decide": _R,
     "realms.read": _R,
@@ -72,6 +73,7 @@ _OPERATOR: Final = _VIEWER | {
     "intents.submit",
     "intents.cancel",
     "approvals.decide",
+    "delegations.sign",
     "keys.write",
 }
 ROLES: Final[Mapping[str, frozenset[str]]] = {

@@ -7,17 +7,16 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from controlplane.api.operation import Body, Call, Reply, operation
+from controlplane.api.operation import Body, Call, Reply, View, operation
 from controlplane.api.views import AgentView, PageQuery, agent_view, etag_of, page_view
-from controlplane.errors import PreconditionError
+from controlplane.errors import InvalidFieldError, PreconditionError
 from controlplane.fleet.agents import (
     edit_agent,
     list_agents,
     load_agent,
-    quarantine_agent,
-    release_agent,
     revoke_agent,
 )
+from controlplane.fleet.quarantine import quarantine_agent, quarantine_many, release_agent
 from protocol.messages.fields import Labels
 from storage.records import AgentRecord
 
@@ -48,6 +47,21 @@ class ReasonBody(Body):
     """Why; kept in the record."""
 
     reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class QuarantineManyBody(Body):
+    """Which agents to stop: those of a realm, or all; and why."""
+
+    realm: str | None = None
+    all: bool = False
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class QuarantinedView(View):
+    """How many agents were told to stop by this call; those that were stopped before not."""
+
+    stopped: int
+    agents: list[str]
 
 
 class DocumentBody(Body):
@@ -140,6 +154,22 @@ async def quarantine(call: Call) -> Any:
 
 @operation(
     "POST",
+    "/api/v1/agents/quarantine",
+    permission="agents.quarantine",
+    body=QuarantineManyBody,
+    result=QuarantinedView,
+)
+async def stop_many(call: Call) -> Any:
+    """Have every agent of a realm, or of the whole fleet, refuse all work."""
+    body = call.body
+    if body.all == (body.realm is not None):
+        raise InvalidFieldError("say either all or one realm", pointer="/realm")
+    stopped = await quarantine_many(call.hub, call.actor, body.realm, body.reason)
+    return {"stopped": len(stopped), "agents": stopped}
+
+
+@operation(
+    "POST",
     "/api/v1/agents/{did}/release",
     permission="agents.quarantine",
     body=DocumentBody,
@@ -180,4 +210,4 @@ def _reply(record: AgentRecord) -> Reply:
     return Reply(agent_view(record), headers={"ETag": etag_of(record.revision)})
 
 
-OPERATIONS = [list_, show, edit, revoke, quarantine, release]
+OPERATIONS = [list_, show, edit, revoke, quarantine, stop_many, release]

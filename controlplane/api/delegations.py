@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -10,15 +11,32 @@ from controlplane.access.authorize import Actor, realms_with
 from controlplane.api.agents import DocumentBody, ReasonBody
 from controlplane.api.operation import Body, Call, View, operation
 from controlplane.api.views import PageQuery, page_view, time_view
+from controlplane.delegations.revocations import take_revocations
 from controlplane.delegations.service import (
+    DelegationRequest,
     issue_delegation,
     revoke_delegation,
-    take_signed_delegation,
+    take_delegation,
 )
 from controlplane.errors import HiddenError
 from protocol.messages.fields import Condition, Party
 from storage.pages import Page
-from storage.records import DelegationRecord
+from storage.records import DelegationRecord, RevocationsRecord
+
+MAX_LIFETIME_SECONDS: Final = 2 * 366 * 86_400
+DEFAULT_LIFETIME_SECONDS: Final = 90 * 86_400
+DOCUMENT_ERRORS: Final = (
+    "bad_json",
+    "bad_envelope",
+    "frame_too_large",
+    "bad_signature",
+    "forbidden_type",
+    "bad_payload",
+    "expired",
+    "future",
+    "wrong_audience",
+    "id_reuse",
+)
 
 
 class DelegationView(View):
@@ -51,13 +69,19 @@ class RevocationsView(View):
 
 
 class IssueBody(Body):
-    """What is lent, to whom and for how long; `subject` is a DID or `user:<uuid>`."""
+    """What the hub lends in its own name: capabilities as in the document, agents also by name.
+
+    `budget` has the form of a policy's limits.
+    """
 
     subject: Party
     capabilities: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=64)]
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+    expires_in_seconds: Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS)] = (
+        DEFAULT_LIFETIME_SECONDS
+    )
     max_depth: Annotated[int, Field(ge=0, le=16)] = 0
-    expires_in_seconds: Annotated[int, Field(ge=1, le=2 * 366 * 86_400)] = 90 * 86_400
+    budget: dict[str, Any] | None = None
 
 
 class DelegationListQuery(PageQuery):
@@ -109,41 +133,31 @@ async def show(call: Call) -> Any:
     status=201,
 )
 async def issue(call: Call) -> Any:
-    """Lend out of the hub's own delegation, to a key or a person."""
+    """Lend somebody what the hub may do, in whole or in part; signed by the hub."""
     body = call.body
-    made = await issue_delegation(
-        call.hub,
-        call.actor,
+    request = DelegationRequest(
         subject=body.subject,
         capabilities=body.capabilities,
+        lifetime=timedelta(seconds=body.expires_in_seconds),
         conditions=body.conditions,
         max_depth=body.max_depth,
-        expires_in_seconds=body.expires_in_seconds,
+        budget=body.budget,
     )
-    return delegation_view(made)
+    return delegation_view(await issue_delegation(call.hub, call.actor, request))
 
 
 @operation(
     "POST",
     "/api/v1/delegations/signed",
-    permission="delegations.write",
+    permission="delegations.sign",
     body=DocumentBody,
     result=DelegationView,
     status=201,
-    errors=(
-        "bad_json",
-        "bad_envelope",
-        "frame_too_large",
-        "bad_signature",
-        "forbidden_type",
-        "bad_payload",
-        "expired",
-        "id_reuse",
-    ),
+    errors=DOCUMENT_ERRORS,
 )
-async def take_signed(call: Call) -> Any:
-    """Hand in a delegation that was signed elsewhere."""
-    return delegation_view(await take_signed_delegation(call.hub, call.actor, call.body.document))
+async def signed(call: Call) -> Any:
+    """Take in a delegation that an operator or the root signed, and send it to its agents."""
+    return delegation_view(await take_delegation(call.hub, call.actor, call.body.document))
 
 
 @operation(
@@ -154,8 +168,22 @@ async def take_signed(call: Call) -> Any:
     result=DelegationView,
 )
 async def revoke(call: Call) -> Any:
-    """Take a delegation back, for good."""
-    return delegation_view(await revoke_delegation(call.hub, call.actor, call.path["id"]))
+    """Take a delegation back, and with it what hangs under it."""
+    revoked = await revoke_delegation(call.hub, call.actor, call.path["id"], call.body.reason)
+    return delegation_view(revoked)
+
+
+@operation(
+    "POST",
+    "/api/v1/revocations/signed",
+    permission="delegations.write",
+    body=DocumentBody,
+    result=RevocationsView,
+    errors=("conflict", *DOCUMENT_ERRORS),
+)
+async def signed_revocations(call: Call) -> Any:
+    """Put in force a full list of revocations that an operator or the root signed."""
+    return _revocations_view(await take_revocations(call.hub, call.actor, call.body.document))
 
 
 @operation(
@@ -166,7 +194,10 @@ async def revoke(call: Call) -> Any:
 )
 async def revocations(call: Call) -> Any:
     """The list of revoked keys and delegations in force."""
-    latest = await call.hub.database.read(lambda uow: uow.revocations.latest())
+    return _revocations_view(await call.hub.database.read(lambda uow: uow.revocations.latest()))
+
+
+def _revocations_view(latest: RevocationsRecord | None) -> dict[str, Any]:
     if latest is None:
         return {"epoch": 0, "keys": [], "delegations": [], "document": None}
     return {
@@ -208,4 +239,4 @@ def _may_see(actor: Actor, record: DelegationRecord) -> bool:
     )
 
 
-OPERATIONS = [list_, show, issue, take_signed, revoke, revocations]
+OPERATIONS = [list_, show, issue, signed, revoke, revocations, signed_revocations]

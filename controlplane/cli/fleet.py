@@ -97,17 +97,6 @@ def revoke_agent(session: Session, agent: str, reason: str) -> None:
     session.printer.record(answer, [("name", "name"), ("status", "status"), ("did", "did")])
 
 
-@agents.command("quarantine")
-@click.argument("agent")
-@click.option("--reason", default="", help="Kept in the record and told to the agent.")
-@click.pass_obj
-def quarantine_agent(session: Session, agent: str, reason: str) -> None:
-    """Stop an agent's tools at once; it refuses all work until it is released."""
-    did = find_agent(session, agent)["did"]
-    answer = session.client.post(f"/agents/{segment(did)}/quarantine", {"reason": reason})
-    session.printer.record(answer, [("name", "name"), ("status", "status"), ("did", "did")])
-
-
 @click.group()
 def registrations() -> None:
     """Approve or reject agents that ask to join."""

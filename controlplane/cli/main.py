@@ -30,14 +30,16 @@ COMMANDS: dict[str, Entry] = {
     "logout": Entry(f"{_HERE}.login:logout", "Forget the key of a profile."),
     "whoami": Entry(f"{_HERE}.login:whoami", "Show who the hub takes you for."),
     "profiles": Entry(f"{_HERE}.login:profiles", "List the hubs you have logged in to."),
-    "agents": Entry(f"{_HERE}.fleet:agents", "See and steer the agents."),
+    "agents": Entry(f"{_HERE}.quarantine:agents", "See and steer the agents."),
     "registrations": Entry(f"{_HERE}.fleet:registrations", "Approve or reject agents that ask."),
     "join-tokens": Entry(f"{_HERE}.fleet:join_tokens", "Make tokens that let an agent join."),
     "run": Entry(f"{_HERE}.work:run", "Order an action on one agent or many."),
     "intents": Entry(f"{_HERE}.work:intents", "Follow and cancel orders."),
     "approvals": Entry(f"{_HERE}.permit:approvals", "Decide what waits for a person."),
     "policies": Entry(f"{_HERE}.permit:policies", "See and set what agents may do."),
-    "delegations": Entry(f"{_HERE}.permit:delegations", "See who may order what."),
+    "delegations": Entry(
+        f"{_HERE}.delegations:delegations", "See, lend and take back rights."
+    ),
     "files": Entry(f"{_HERE}.files:files", "Put and get files of the hub's store."),
     "audit": Entry(f"{_HERE}.audit:audit", "Read, export and verify the record."),
     "verify": Entry(f"{_HERE}.verify:verify", "Prove a stored document offline."),

@@ -1,4 +1,4 @@
-"""`writ approvals`, `writ policies`, `writ delegations`: who may do what, and who said so."""
+"""`writ approvals`, `writ policies`: who may do what, and who said so."""
 
 from __future__ import annotations
 
@@ -152,25 +152,3 @@ def apply_policy(session: Session, file: Any, agent: str, realms: tuple[str, ...
         body["limits"] = loaded["limits"]
     made = session.client.post("/policies", body)
     session.printer.record(made, [("id", "id"), ("version", "version"), ("agent", "agent")])
-
-
-@click.group()
-def delegations() -> None:
-    """See who may order what."""
-
-
-@delegations.command("list")
-@click.option("--subject", help="Only delegations to this DID or user.")
-@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10_000))
-@click.pass_obj
-def list_delegations(session: Session, subject: str | None, limit: int) -> None:
-    """List the delegations the hub holds."""
-    page = session.client.pages("/delegations", limit=limit, subject=subject)
-    columns: list[Column] = [
-        ("ID", "id"),
-        ("SUBJECT", "subject"),
-        ("ISSUER", "issuer"),
-        ("EXPIRES", "expiresAt"),
-        ("ACTIONS", lambda d: [c.get("action") for c in d.get("capabilities") or []]),
-    ]
-    session.printer.listing(page, columns, empty="no delegations")

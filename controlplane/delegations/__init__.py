@@ -1,1 +1,1 @@
-"""Authority lent onwards, and taken back."""
+"""Authority lent, passed on and taken back: the hub's side of delegations and revocations."""

@@ -1,39 +1,26 @@
-"""Enrolled agents: seen, labelled, stopped, released and revoked.
-
-Quarantine and revocation are signed documents that the agents obey offline. The hub may set a
-quarantine and add revocations; lifting either needs an operator's or the root's signature.
-"""
+"""Enrolled agents: seen, labelled, and revoked. `controlplane.fleet.quarantine` stops them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from controlplane import clock
 from controlplane.access.authorize import Actor, authorize, authorize_one, realms_with
-from controlplane.context import Hub, OutboxKind
+from controlplane.context import Hub
+from controlplane.delegations.revocations import add_revocations
 from controlplane.errors import (
     HiddenError,
     InvalidFieldError,
     PreconditionError,
-    StateConflictError,
 )
-from controlplane.first_start import document_record
 from controlplane.intents.service import announce, end_queued
-from controlplane.intents.signed import verify_submitted
-from protocol.envelope import parse_document, seal_document
-from protocol.errors import ExpiredError, WrongAudienceError
 from protocol.ids import is_agent_name
 from protocol.limits import CloseCode
-from protocol.messages.delegations import Quarantine
 from storage.errors import ConflictError
 from storage.pages import Page
-from storage.records import AgentRecord, IntentRecord, RevocationsRecord
+from storage.records import AgentRecord, IntentRecord
 from storage.unit_of_work import UnitOfWork
-
-SAFETY_LIFETIME = timedelta(days=365)
-"""How long quarantines and revocations stay valid: they must reach agents that come back late."""
 
 
 async def list_agents(
@@ -48,7 +35,7 @@ async def list_agents(
 
 async def load_agent(hub: Hub, actor: Actor, name_or_did: str) -> AgentRecord:
     """Return one agent as it is on disk; `HiddenError` when the caller may not see it."""
-    return await hub.database.read(lambda uow: _visible(uow, actor, name_or_did))
+    return await hub.database.read(lambda uow: find_visible(uow, actor, name_or_did))
 
 
 async def edit_agent(
@@ -81,7 +68,7 @@ async def edit_agent(
         changes["realms"] = tuple(realms)
 
     def unit(uow: UnitOfWork) -> AgentRecord:
-        found = _visible(uow, actor, name_or_did)
+        found = find_visible(uow, actor, name_or_did)
         authorize_one(actor, "agents.edit", found.realms, see="agents.read")
         if revision is not None and revision != found.revision:
             raise PreconditionError("the agent was changed since")
@@ -111,117 +98,7 @@ async def edit_agent(
         return changed
 
     changed = await hub.database.write(unit)
-    _tell(hub, "agent.edited", changed)
-    return changed
-
-
-async def quarantine_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str) -> AgentRecord:
-    """Have an agent refuse all work, by a quarantine that the hub signs; again is harmless."""
-    now = clock.now()
-
-    def unit(uow: UnitOfWork) -> AgentRecord:
-        found = _visible(uow, actor, name_or_did)
-        authorize_one(actor, "agents.quarantine", found.realms, see="agents.read")
-        if found.state == "revoked":
-            raise StateConflictError("this agent is revoked")
-        epoch = int((found.quarantine or {}).get("epoch", 0)) + 1
-        envelope = seal_document(
-            type="quarantine",
-            id=clock.new_id(),
-            timestamp=now,
-            expires=now + SAFETY_LIFETIME,
-            audience=found.did,
-            payload={"epoch": epoch, "active": True, "reason": reason},
-            signer=hub.identity.hub_key,
-        )
-        uow.documents.put(document_record(envelope, now))
-        uow.outbox.add(found.did, OutboxKind.DOCUMENT, envelope.id, signer=envelope.sender_did)
-        uow.audit.append(
-            "agent.quarantined",
-            actor.subject,
-            found.did,
-            {"epoch": epoch, "documentId": envelope.id, "digest": envelope.digest},
-            at=now,
-        )
-        return uow.agents.update(
-            found.did,
-            state="quarantined",
-            quarantine={
-                "epoch": epoch,
-                "active": True,
-                "reason": reason,
-                "documentId": envelope.id,
-                "by": actor.subject,
-            },
-            updated_at=now,
-        )
-
-    changed = await hub.database.write(unit)
-    hub.dispatcher.wake(changed.did)
-    _tell(hub, "agent.quarantined", changed)
-    return changed
-
-
-async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str) -> AgentRecord:
-    """Lift a quarantine by a `quarantine` document of an operator or the root.
-
-    Raises:
-        StateConflictError: an epoch that is not higher, or a revoked agent.
-        InvalidFieldError: signed by the hub itself, or it does not lift.
-        DecodeError, VerificationError: not such a document.
-    """
-    envelope = parse_document(document)
-    payload = verify_submitted(envelope, "quarantine")
-    assert isinstance(payload, Quarantine)
-    now = clock.now()
-    if payload.active:
-        raise InvalidFieldError("active must be false", pointer="/document")
-    if envelope.sender_did == hub.identity.hub_did:
-        raise InvalidFieldError("the hub's key cannot lift a quarantine", pointer="/document")
-    if envelope.expires is None or now >= envelope.expires:
-        raise ExpiredError("the document has expired")
-
-    def unit(uow: UnitOfWork) -> AgentRecord:
-        found = _visible(uow, actor, name_or_did)
-        authorize_one(actor, "agents.quarantine", found.realms, see="agents.read")
-        if envelope.audience != found.did:
-            raise WrongAudienceError("the document is for another agent")
-        if found.state == "revoked":
-            raise StateConflictError("this agent is revoked")
-        before = found.quarantine or {}
-        if before.get("documentId") == envelope.id:
-            return found
-        if payload.epoch <= int(before.get("epoch", 0)):
-            raise StateConflictError(f"the epoch must be above {before.get('epoch', 0)}")
-        uow.documents.put_once(document_record(envelope, now))
-        for delegation_id in payload.proof or ():
-            link = uow.delegations.get(delegation_id)
-            if link is not None:
-                uow.outbox.add(found.did, OutboxKind.DELEGATION, link.id, link.wire)
-        uow.outbox.add(found.did, OutboxKind.DOCUMENT, envelope.id, signer=envelope.sender_did)
-        uow.audit.append(
-            "agent.released",
-            actor.subject,
-            found.did,
-            {"epoch": payload.epoch, "documentId": envelope.id, "signer": envelope.sender_did},
-            at=now,
-        )
-        return uow.agents.update(
-            found.did,
-            state="active",
-            quarantine={
-                "epoch": payload.epoch,
-                "active": False,
-                "reason": payload.reason,
-                "documentId": envelope.id,
-                "by": actor.subject,
-            },
-            updated_at=now,
-        )
-
-    changed = await hub.database.write(unit)
-    hub.dispatcher.wake(changed.did)
-    _tell(hub, "agent.released", changed)
+    tell_changed(hub, "agent.edited", changed)
     return changed
 
 
@@ -230,7 +107,7 @@ async def revoke_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str) ->
     now = clock.now()
 
     def unit(uow: UnitOfWork) -> tuple[AgentRecord, list[IntentRecord], list[str]]:
-        found = _visible(uow, actor, name_or_did)
+        found = find_visible(uow, actor, name_or_did)
         authorize(actor, "agents.revoke")
         if found.state == "revoked":
             return found, [], []
@@ -252,65 +129,12 @@ async def revoke_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str) ->
     announce(hub, cancelled)
     for did in told:
         hub.dispatcher.wake(did)
-    _tell(hub, "agent.revoked", changed)
+    tell_changed(hub, "agent.revoked", changed)
     return changed
 
 
-def add_revocations(
-    uow: UnitOfWork,
-    hub: Hub,
-    actor: str,
-    *,
-    keys: Sequence[str],
-    delegations: Sequence[str],
-    now: datetime,
-) -> list[str]:
-    """Sign the next full list with these added, queue it for every agent; return whom to wake."""
-    latest = uow.revocations.latest()
-    all_keys = tuple(dict.fromkeys([*(latest.keys if latest else ()), *keys]))
-    all_ids = tuple(dict.fromkeys([*(latest.delegations if latest else ()), *delegations]))
-    epoch = 1 if latest is None else latest.epoch + 1
-    envelope = seal_document(
-        type="revocations",
-        id=clock.new_id(),
-        timestamp=now,
-        expires=now + SAFETY_LIFETIME,
-        audience="*",
-        payload={"epoch": epoch, "keys": list(all_keys), "delegations": list(all_ids)},
-        signer=hub.identity.hub_key,
-    )
-    uow.documents.put(document_record(envelope, now))
-    uow.revocations.add(
-        RevocationsRecord(
-            epoch=epoch,
-            keys=all_keys,
-            delegations=all_ids,
-            document_id=envelope.id,
-            digest=envelope.digest,
-            wire=envelope.wire,
-            created_by=actor,
-            created_at=now,
-        )
-    )
-    uow.audit.append(
-        "revocations.signed",
-        actor,
-        envelope.id,
-        {"epoch": epoch, "digest": envelope.digest},
-        at=now,
-    )
-    told = []
-    for agent in uow.agents.matching():
-        if agent.did in all_keys:
-            continue
-        if latest is not None:
-            uow.outbox.delete_refs(agent.did, (latest.document_id,))
-        uow.outbox.add(agent.did, OutboxKind.DOCUMENT, envelope.id, signer=envelope.sender_did)
-        told.append(agent.did)
-    return told
-
-
-def _visible(uow: UnitOfWork, actor: Actor, name_or_did: str) -> AgentRecord:
+def find_visible(uow: UnitOfWork, actor: Actor, name_or_did: str) -> AgentRecord:
+    """Return an agent by DID or name; `HiddenError` when there is none for this caller."""
     if name_or_did.startswith("did:"):
         found = uow.agents.get(name_or_did)
     else:
@@ -321,7 +145,8 @@ def _visible(uow: UnitOfWork, actor: Actor, name_or_did: str) -> AgentRecord:
     return found
 
 
-def _tell(hub: Hub, event: str, agent: AgentRecord) -> None:
+def tell_changed(hub: Hub, event: str, agent: AgentRecord) -> None:
+    """Tell watchers what happened to an agent, and this process to look it up again."""
     hub.agents.forget()
     hub.events.emit(
         event,

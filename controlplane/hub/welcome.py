@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane.context import Hub
+from controlplane.delegations.reach import reaches
 from controlplane.intents.service import reconcile_holds
 from protocol.messages.enrolment import MAX_HELD_INTENTS, Holds, RegisterAck
 from storage.records import AgentRecord, IntentRecord
@@ -51,7 +52,7 @@ def gather(hub: Hub, agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: dat
     ack = RegisterAck(
         agent_id=agent.did,
         name=agent.name,
-        delegations=tuple(json.loads(wire) for wire in _missing(agent.did, holds, uow, now)),
+        delegations=tuple(json.loads(wire) for wire in _missing(agent, holds, uow, now)),
         revocations=(
             json.loads(revocations.wire)
             if revocations is not None and revocations.epoch != holds.revocation_epoch
@@ -68,16 +69,16 @@ def gather(hub: Hub, agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: dat
     return Welcome(ack, tuple(changed))
 
 
-def _missing(agent_did: str, holds: Holds, uow: UnitOfWork, now: datetime) -> list[bytes]:
+def _missing(agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: datetime) -> list[bytes]:
     held = frozenset(holds.delegations)
     wires: list[bytes] = []
     size_bytes = 0
-    for record in uow.delegations.for_agent(agent_did, now):
-        if record.id in held:
+    for record in uow.delegations.for_agent(agent.did, now):
+        if record.id in held or not reaches(record.capabilities, agent):
             continue
         size_bytes += len(record.wire)
         if len(wires) >= MAX_DELEGATIONS or size_bytes > MAX_DELEGATION_BYTES:
-            uow.outbox.add(agent_did, "delegation", record.id, record.wire)
+            uow.outbox.add(agent.did, "delegation", record.id, record.wire)
         else:
             wires.append(record.wire)
     return wires

@@ -105,10 +105,11 @@ class Agents(Repository[AgentRecord]):
         capability: str | None = None,
         labels: Fields[str, str] | None = None,
         realm: str | None = None,
+        states: Sequence[str] = ("active",),
         limit: int | None = None,
     ) -> Sequence[AgentRecord]:
-        """Return every agent in work (state active) that a selector means, by name."""
-        where: list[ColumnElement[bool]] = [agents.c.state == "active"]
+        """Return every agent that a selector means, by name: those in work unless `states`."""
+        where: list[ColumnElement[bool]] = [agents.c.state.in_(states)]
         if capability is not None:
             where.append(_tagged("capability", [capability]))
         if realm is not None:

@@ -95,6 +95,12 @@ class Delegations(Repository[DelegationRecord]):
         where = [_T.id == id, _T.revoked_at.is_(None)]
         return self._change(where, revoked_at=at or self._tx.now, revoked_by=by)
 
+    def restore(self, id: str) -> DelegationRecord | None:
+        """Mark it revoked no longer; None when it was not."""
+        return self._change(
+            [_T.id == id, _T.revoked_at.is_not(None)], revoked_at=None, revoked_by=None
+        )
+
 
 def _reached(capabilities: Iterable[dict[str, object]]) -> set[str]:
     reached: set[str] = set()

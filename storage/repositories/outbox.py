@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, select, update
 
 from storage.errors import NotFoundError
 from storage.in_list import InList, list_value
@@ -92,6 +92,26 @@ class Outbox:
             raise ValueError("either the bytes, or the signer of the document that holds them")
         moment = None if not_before is None else TIME.encode(not_before)
         self._tx.defer(_ADD, [(agent_did, kind, ref_id, signer, wire, moment, 0)])
+
+    def add_first(
+        self,
+        agent_did: str,
+        kind: str,
+        ref_id: str,
+        wire: bytes | None = None,
+        *,
+        signer: str | None = None,
+    ) -> None:
+        """Queue something before everything that waits: what stops an agent overtakes its work.
+
+        Of several, the one added last goes first. The arguments are those of `add`.
+        """
+        if (wire is None) == (signer is None):
+            raise ValueError("either the bytes, or the signer of the document that holds them")
+        lowest = self._tx.core(select(func.min(_T.id))).scalar()
+        values = {"agent_did": agent_did, "kind": kind, "ref_id": ref_id, "signer": signer}
+        first = min(0, lowest or 0) - 1
+        self._tx.core(insert(outbox).values(id=first, wire=wire, attempts=0, **values))
 
     def pending(
         self,

@@ -1,0 +1,195 @@
+"""The kill switch: quarantines set by the hub, one by one or many at once, and lifted by others.
+
+A quarantine is a signed document that the agent obeys offline and keeps across its restarts. The
+hub may set one at any time; lifting it needs the signature of an operator, or of the root, on a
+chain that the hub's key is no part of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from controlplane import clock
+from controlplane.access.authorize import Actor, authorize, authorize_one
+from controlplane.context import Hub, OutboxKind
+from controlplane.delegations.proof import check_chain, first_send_proof
+from controlplane.delegations.revocations import SAFETY_LIFETIME
+from controlplane.errors import InvalidFieldError, StateConflictError
+from controlplane.first_start import document_record
+from controlplane.fleet.agents import find_visible, tell_changed
+from controlplane.intents.signed import verify_submitted
+from protocol.envelope import Envelope, parse_document, seal_document
+from protocol.errors import ExpiredError, WrongAudienceError
+from protocol.messages.delegations import Quarantine
+from storage.records import AgentRecord
+from storage.unit_of_work import UnitOfWork
+
+QUARANTINE_ACTION: Final = "writ.quarantine"
+_AT_ONCE: Final = 200
+"""Agents stopped in one transaction; the first of many stop before the last are signed."""
+
+
+async def quarantine_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str) -> AgentRecord:
+    """Have an agent refuse all work, by a quarantine that the hub signs; again is harmless."""
+    now = clock.now()
+
+    def unit(uow: UnitOfWork) -> AgentRecord:
+        found = find_visible(uow, actor, name_or_did)
+        authorize_one(actor, "agents.quarantine", found.realms, see="agents.read")
+        if found.state == "revoked":
+            raise StateConflictError("this agent is revoked")
+        return _stop(uow, hub, actor, found, reason, now)
+
+    changed = await hub.database.write(unit)
+    hub.dispatcher.wake(changed.did)
+    tell_changed(hub, "agent.quarantined", changed)
+    return changed
+
+
+async def quarantine_many(hub: Hub, actor: Actor, realm: str | None, reason: str) -> list[str]:
+    """Stop every agent of a realm, or the whole fleet for None; return the DIDs now stopped.
+
+    Those in quarantine already are left as they are.
+
+    Raises:
+        AccessDeniedError: not this caller's to stop, as a whole.
+    """
+    if realm is None:
+        authorize(actor, "agents.revoke")  # everybody's agents: only who holds the whole fleet
+    authorize(actor, "agents.quarantine", realm=realm)
+    found = await hub.database.read(
+        lambda uow: [agent.did for agent in uow.agents.matching(realm=realm)]
+    )
+    stopped: list[str] = []
+    for start in range(0, len(found), _AT_ONCE):
+        some = found[start : start + _AT_ONCE]
+        now = clock.now()
+
+        def unit(
+            uow: UnitOfWork, some: Sequence[str] = some, now: datetime = now
+        ) -> list[AgentRecord]:
+            agents = [uow.agents.get(did) for did in some]
+            return [
+                _stop(uow, hub, actor, agent, reason, now)
+                for agent in agents
+                if agent is not None and agent.state == "active"
+            ]
+
+        for changed in await hub.database.write(unit):
+            hub.dispatcher.wake(changed.did)
+            tell_changed(hub, "agent.quarantined", changed)
+            stopped.append(changed.did)
+    return stopped
+
+
+async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str) -> AgentRecord:
+    """Lift a quarantine by a `quarantine` document of an operator or the root.
+
+    Raises:
+        StateConflictError: an epoch that is not higher, or a revoked agent.
+        InvalidFieldError: signed by the hub itself, or it does not lift.
+        AccessDeniedError: no chain lets the signer lift it.
+        DecodeError, VerificationError: not such a document.
+    """
+    envelope = parse_document(document)
+    payload = verify_submitted(envelope, "quarantine")
+    assert isinstance(payload, Quarantine)
+    now = clock.now()
+    if payload.active:
+        raise InvalidFieldError("active must be false", pointer="/document")
+    if envelope.sender_did == hub.identity.hub_did:
+        raise InvalidFieldError("the hub's key cannot lift a quarantine", pointer="/document")
+    if envelope.expires is None or now >= envelope.expires:
+        raise ExpiredError("the document has expired")
+
+    def unit(uow: UnitOfWork) -> AgentRecord:
+        found = find_visible(uow, actor, name_or_did)
+        authorize_one(actor, "agents.quarantine", found.realms, see="agents.read")
+        if envelope.audience != found.did:
+            raise WrongAudienceError("the document is for another agent")
+        if found.state == "revoked":
+            raise StateConflictError("this agent is revoked")
+        before = found.quarantine or {}
+        if before.get("documentId") == envelope.id:
+            return found
+        if payload.epoch <= int(before.get("epoch", 0)):
+            raise StateConflictError(f"the epoch must be above {before.get('epoch', 0)}")
+        check_chain(uow, hub, envelope, payload.proof, action=QUARANTINE_ACTION, now=now)
+        uow.documents.put_once(document_record(envelope, now))
+        return _put(
+            uow,
+            found,
+            envelope,
+            payload,
+            kind="agent.released",
+            by=actor.subject,
+            now=now,
+        )
+
+    changed = await hub.database.write(unit)
+    hub.dispatcher.wake(changed.did)
+    tell_changed(hub, "agent.released", changed)
+    return changed
+
+
+def _stop(
+    uow: UnitOfWork, hub: Hub, actor: Actor, agent: AgentRecord, reason: str, now: datetime
+) -> AgentRecord:
+    payload = Quarantine(
+        epoch=int((agent.quarantine or {}).get("epoch", 0)) + 1, active=True, reason=reason
+    )
+    envelope = seal_document(
+        type="quarantine",
+        id=clock.new_id(),
+        timestamp=now,
+        expires=now + SAFETY_LIFETIME,
+        audience=agent.did,
+        payload={"epoch": payload.epoch, "active": True, "reason": reason},
+        signer=hub.identity.hub_key,
+    )
+    uow.documents.put(document_record(envelope, now))
+    return _put(uow, agent, envelope, payload, kind="agent.quarantined", by=actor.subject, now=now)
+
+
+def _put(
+    uow: UnitOfWork,
+    agent: AgentRecord,
+    envelope: Envelope,
+    payload: Quarantine,
+    *,
+    kind: str,
+    by: str,
+    now: datetime,
+) -> AgentRecord:
+    """Queue the document ahead of all work, and note what the agent is told."""
+    before = (agent.quarantine or {}).get("documentId")
+    if before is not None:
+        uow.outbox.delete_refs(agent.did, (str(before),))
+    uow.outbox.add_first(agent.did, OutboxKind.DOCUMENT, envelope.id, signer=envelope.sender_did)
+    first_send_proof(uow, agent.did, payload.proof or ())
+    uow.audit.append(
+        kind,
+        by,
+        agent.did,
+        {
+            "epoch": payload.epoch,
+            "documentId": envelope.id,
+            "digest": envelope.digest,
+            "signer": envelope.sender_did,
+        },
+        at=now,
+    )
+    return uow.agents.update(
+        agent.did,
+        state="quarantined" if payload.active else "active",
+        quarantine={
+            "epoch": payload.epoch,
+            "active": payload.active,
+            "reason": payload.reason,
+            "documentId": envelope.id,
+            "by": by,
+        },
+        updated_at=now,
+    )
