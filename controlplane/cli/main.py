@@ -37,9 +37,7 @@ COMMANDS: dict[str, Entry] = {
     "intents": Entry(f"{_HERE}.work:intents", "Follow and cancel orders."),
     "approvals": Entry(f"{_HERE}.permit:approvals", "Decide what waits for a person."),
     "policies": Entry(f"{_HERE}.permit:policies", "See and set what agents may do."),
-    "delegations": Entry(
-        f"{_HERE}.delegations:delegations", "See, lend and take back rights."
-    ),
+    "delegations": Entry(f"{_HERE}.delegations:delegations", "See, lend and take back rights."),
     "files": Entry(f"{_HERE}.files:files", "Put and get files of the hub's store."),
     "audit": Entry(f"{_HERE}.audit:audit", "Read, export and verify the record."),
     "verify": Entry(f"{_HERE}.verify:verify", "Prove a stored document offline."),
