@@ -475,12 +475,12 @@ class Connection {
 
   control(e) {
     const fatal = (code) => { throw Object.assign(new Refused(code), { fatal: true }); };
+    this.session ??= e.session; // so far only for an `error` to name; `hello` decides
     if (this.hub ? e.sender !== this.hub.did : e.type !== "hello") fatal("wrong_key"); // row 4
     if (!isSigned(e)) fatal("bad_signature");
     const toAll = e.audience === "*" && (this.hub ? e.type === "error" && this.state === "registering" : true);
     if (e.audience !== me.did && !toAll) fatal("wrong_audience");
     if (Math.abs(Date.parse(e.timestamp) - Date.now()) > 60_000) fatal(Date.parse(e.timestamp) < Date.now() ? "stale" : "future");
-    this.session ??= e.session; // only to name what an `error` answers; `hello` decides
     if (e.session !== this.session) fatal("wrong_session");
     if (e.sequence !== this.next) fatal(e.sequence < this.next ? "replay" : "bad_sequence");
     this.next++;
@@ -529,6 +529,7 @@ class Connection {
 
   on_registration_pending({ registrationId }) {
     this.state = "pending";
+    this.greeted = true;
     say({ state: "pending", registrationId, fingerprint: fingerprint(rawKey(disk.root.slice(8)), ownRaw) });
   }
   on_registration_rejected({ reason }) { this.outcome = { waitSeconds: 600, reason }; }
@@ -538,6 +539,7 @@ class Connection {
   on_register_ack({ agentId, name, delegations, revocations, policy, log }) {
     if (agentId !== me.did) refuse("bad_payload");
     this.state = "online";
+    this.greeted = true;
     link = this;
     this.take([...delegations, revocations, policy, log].filter(isObject)); // in this order
     say({ state: "online", name });
@@ -646,7 +648,7 @@ for (let failures = 1; ; failures++) {
   const code = await connection.over;
   clearInterval(connection.beat);
   link = null;
-  if (connection.state === "online" || connection.state === "pending") failures = 1;
+  if (connection.greeted) failures = 1;
   const backoff = 0.5 + Math.random() * (Math.min(60, 2 ** failures) - 0.5);
   const seconds = code === 4403 ? 600 : Math.max(backoff, connection.outcome.waitSeconds ?? 0);
   say({ state: "offline", code, retryInSeconds: Math.round(seconds * 10) / 10 });
