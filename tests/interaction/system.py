@@ -330,9 +330,10 @@ class System:
         payload: Mapping[str, Any],
         *,
         key: str = "operator",
+        signer: SigningKey | None = None,
         lifetime_seconds: float = 600.0,
     ) -> Envelope:
-        """Return a document signed now by `operator`, `root` or `hub`.
+        """Return a document signed now by `operator`, `root` or `hub`, or by another `signer`.
 
         An operator's names its proof unless `payload` has one.
         """
@@ -347,7 +348,7 @@ class System:
             expires=now + timedelta(seconds=lifetime_seconds),
             audience=audience,
             payload=content,
-            signer=self.hub.key(key),
+            signer=signer or self.hub.key(key),
         )
 
     def signed_order(
