@@ -1,5 +1,12 @@
 #!/usr/bin/env node
 // A whole Writ agent in one file. Numbers in comments are sections of protocol/SPEC.md.
+//
+//   3  JSON, canonical form, envelopes      bytes -> a value that is inside the profile, and who signed it
+//   -  the disk                             one file, synced before anything is said about it
+//   7  authority                            may this be done? decided here, offline, whatever the hub believes
+//   -  the actions                          echo, files.read
+//   8  orders and results                   at most once, and kept until the hub has them
+//   4  one connection; and again, for ever
 import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import * as fs from "node:fs";
 import { arch, loadavg, platform } from "node:os";
@@ -95,7 +102,7 @@ const integer = (min, max = Number.MAX_SAFE_INTEGER) => (v) => Number.isInteger(
 const base64 = (size) => (v) => isString(v) && Buffer.from(v, "base64").length === size && Buffer.from(v, "base64").toString("base64") === v;
 const list = (check, max, min = 0) => (v) => Array.isArray(v) && v.length >= min && v.length <= max && v.every(check);
 const fields = (table) => (value) => isObject(value) &&
-  Object.keys(value).every((name) => name in table || `${name}?` in table) &&
+  Object.keys(value).every((name) => Object.hasOwn(table, name) || Object.hasOwn(table, `${name}?`)) &&
   Object.entries(table).every(([name, check]) => name.endsWith("?") ? !Object.hasOwn(value, name.slice(0, -1)) || check(value[name.slice(0, -1)]) : Object.hasOwn(value, name) && check(value[name]));
 
 const isProof = list(isId, 16);
@@ -103,7 +110,8 @@ const isLimits = fields({ "ordersPerHour?": integer(0), "ordersPerDay?": integer
 const isCapability = fields({ action: isPattern, "realms?": list(isName, 64), "agents?": list(isDid, 1000) });
 const isRule = fields({ id: isString, effect: (v) => v === "allow" || v === "deny", actions: list(isPattern, 64, 1), "when?": isString, "approval?": isObject, "sandbox?": isName, "domains?": list(isString, 64) });
 const steering = { "proof?": isProof };
-const DOCUMENTS = { // 6: the payloads of the documents this agent takes
+const DOCUMENTS = { // without a prototype, or `constructor` would be a type; 6: the payloads of the documents this agent takes
+  __proto__: null,
   intent: fields({ action: form(ACTION), params: isObject, realm: isName, timeoutSeconds: integer(1, 604_800), "onBehalfOf?": isParty, "notBefore?": isTime, "batchId?": isId, "traceparent?": isString, "sealed?": isObject, ...steering }),
   delegation: fields({ subject: isParty, capabilities: list(isCapability, 64), conditions: list(isString, 16), notBefore: isTime, maxDepth: integer(0, 16), parent: (v) => v === null || base64(32)(v), "budget?": isLimits }),
   policy_update: fields({ policyId: isId, version: integer(1), realms: list(isName, 64), default: (v) => v === "deny", rules: list(isRule, 256), limits: isLimits, ...steering }),
@@ -114,6 +122,7 @@ const DOCUMENTS = { // 6: the payloads of the documents this agent takes
 const some = (table) => (value) => isObject(value) && Object.entries(table).every(([name, check]) => check(value[name] ?? null));
 const orNull = (check) => (v) => v === null || check(v);
 const CONTROL = { // 4: what this agent reads of the hub's control frames; unknown fields are ignored there
+  __proto__: null,
   hello: some({ challenge: base64(32), root: isDid, delegation: isObject, limits: some({ heartbeatSeconds: integer(1, 3600) }), versions: list(isString, 16, 1) }),
   registration_pending: some({ registrationId: isId, fingerprint: isString }),
   registration_rejected: some({ reason: isString }),
@@ -147,7 +156,7 @@ function checkDocument(e) {
 }
 /** Rows 9 and 10. */
 function checkContent(e) {
-  if (!(e.type in DOCUMENTS)) refuse(["result", "key_rotation", "llm_config", "skills_config", "tool_approval_response"].includes(e.type) ? "forbidden_type" : "unknown_type");
+  if (!(e.type in DOCUMENTS)) refuse(["result", "key_rotation"].includes(e.type) ? "forbidden_type" : "unknown_type");
   if (!DOCUMENTS[e.type](e.payload)) refuse("bad_payload");
 }
 
