@@ -114,7 +114,7 @@ class Intake:
             return
         try:
             verified = self._verifier.verify(envelope)
-            if get_order(self._state.reader, envelope.id) is not None:
+            if self._is_storing(envelope.id) or get_order(self._state.reader, envelope.id):
                 raise IdReuseError("another signer has used this id")
             self._verifier.check_known(verified)
             if len(self._dispatch.orders) + len(self._verifier.storing) >= self._max_open:
@@ -135,6 +135,9 @@ class Intake:
             StateUnavailableError: it could not be remembered.
         """
         intent_id = verified.payload.intent_id
+        if self._is_storing(intent_id):
+            # It is on its way to disk, and will have been taken on when this comes back.
+            await self._state.write(lambda _connection: None)
         record = get_order(self._state.reader, intent_id)
         if record is None:
             log("info", "cancel_of_unknown", intent=intent_id)
@@ -258,6 +261,9 @@ class Intake:
     def _submit(self, envelope: Envelope, write: Any, stored: Any) -> None:
         self._verifier.storing[(envelope.public_key.multikey, envelope.id)] = envelope.digest
         self._state.submit(write).add_done_callback(stored)
+
+    def _is_storing(self, intent_id: str) -> bool:
+        return any(known == intent_id for _, known in self._verifier.storing)
 
     def _failed(self, envelope: Envelope, future: asyncio.Future[None]) -> bool:
         self._verifier.storing.pop((envelope.public_key.multikey, envelope.id), None)

@@ -28,7 +28,7 @@ from protocol.authority import AuthorityView, Ratchet
 from protocol.delegation import Link, RevocationView, verify_link
 from protocol.document_authority import authorize_document
 from protocol.envelope import Envelope, parse_document
-from protocol.errors import Error
+from protocol.errors import Error, NotAuthorisedError
 from protocol.keys import PublicKey
 from protocol.messages import (
     Delegation,
@@ -203,6 +203,10 @@ class Standing:
     # --- inside ---
 
     async def _hold(self, envelope: Envelope) -> None:
+        known = self.held.get(envelope.id)
+        if known is not None and known.digest != envelope.digest:
+            # Orders name delegations by id: another's must not be put out of force by a namesake.
+            raise NotAuthorisedError("another delegation is held under this id")
         if len(self.held) >= MAX_DELEGATIONS:
             now = self._clock.later()
             for link in [link for link in self.held.values() if link.expires <= now]:

@@ -209,9 +209,7 @@ async def test_a_grant_to_a_person_of_its_own_making_where_operators_are_require
     async with stage.agent() as agent:
         await agent.state("online")
         await hub.send(DelegationUpdate(added=(lent.as_value(),), removed=()))
-        lie = stage.wish(
-            "evil", signer=stage.operator, proof=[stage.grant.id], onBehalfOf=person
-        )
+        lie = stage.wish("evil", signer=stage.operator, proof=[stage.grant.id], onBehalfOf=person)
         assert await stage.code_of(lie) == "person_not_granted"
         await stage.truth()
     assert stage.witness == ["truth"]
