@@ -19,19 +19,20 @@ from controlplane.audit.service import RecordKeeper
 from controlplane.context import Hub
 from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
+from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher
 from controlplane.hub.endpoint import AGENT_PATH, AgentEndpoint
 from controlplane.hub.lifecycle import run_live
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
-from controlplane.hub.uploads import UPLOADS_PATH
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
 from controlplane.secrets import SecretBox
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
 from storage.files.open_store import open_file_store
+from storage.files.succession import FileStoreSuccession
 
 _LIVE_PATHS = (AGENT_PATH, UPLOADS_PATH)
 
@@ -59,7 +60,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
     registry, events = Registry(), EventBus()
     files = None
     try:
-        files = open_file_store(settings.effective_files_url)
+        files = FileStoreSuccession(open_file_store(settings.effective_files_url))
         dispatcher = Dispatcher(
             database=database,
             registry=registry,

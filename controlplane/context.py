@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from controlplane.identity import HubIdentity
 from controlplane.readiness import Readiness
 from controlplane.settings import HubSettings
+from controlplane.slots import Slots
 
 if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
     from storage.database import Database
-    from storage.files.base import FileStore
+    from storage.files.succession import FileStoreSuccession
     from storage.records import Checkpoint
 
 
@@ -85,7 +86,7 @@ class Hub:
     settings: HubSettings
     identity: HubIdentity
     database: Database
-    files: FileStore
+    files: FileStoreSuccession
     registry: Registry
     dispatcher: Dispatcher
     events: EventBus
@@ -95,3 +96,4 @@ class Hub:
     authenticator: Authenticator
     record: Record
     readiness: Readiness = field(default_factory=Readiness)
+    uploads: Slots = field(default_factory=Slots)

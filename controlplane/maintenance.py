@@ -16,6 +16,7 @@ import structlog
 from controlplane import clock
 from controlplane.approvals.service import expire_approvals
 from controlplane.context import Hub
+from controlplane.files.service import clear_unfinished
 from controlplane.intents import rollouts
 from controlplane.intents.service import announce
 from controlplane.policies.service import renew_expiring
@@ -39,6 +40,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (5.0, measure),
             (600.0, renew_policies),
             (600.0, forget_old),
+            (600.0, clear_unfinished),
         )
     ]
     try:

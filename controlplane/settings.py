@@ -47,6 +47,9 @@ class HubSettings(BaseModel):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
 
     max_body_bytes: Count = 8 * 1024 * 1024
+    max_file_bytes: Count = 5 * 1024**3
+    max_uploads: Count = 64
+    upload_seconds: Seconds = 3_600
     max_wait_seconds: Annotated[float, Field(ge=0)] = 60
     max_targets: Count = 20_000
     max_batch_intents: Count = 256

@@ -45,6 +45,8 @@ PERMISSIONS: Final[Mapping[str, Reach]] = {
     "users.write": _H,
     "keys.read": _R,
     "keys.write": _R,
+    "files.read": _R,
+    "files.write": _R,
     "audit.read": _H,
     "settings.read": _H,
     "settings.write": _H,
@@ -61,6 +63,7 @@ _VIEWER: Final = frozenset(
         "policies.read",
         "delegations.read",
         "approvals.read",
+        "files.read",
         "realms.read",
         "events.read",
         "keys.read",
@@ -74,6 +77,7 @@ _OPERATOR: Final = _VIEWER | {
     "intents.cancel",
     "approvals.decide",
     "delegations.sign",
+    "files.write",
     "keys.write",
 }
 ROLES: Final[Mapping[str, frozenset[str]]] = {

@@ -20,9 +20,11 @@ from controlplane.api.views import (
     PageQuery,
     batch_view,
     intent_view,
+    output_view,
     page_view,
 )
 from controlplane.errors import InvalidFieldError
+from controlplane.files.service import outputs_of
 from controlplane.intents.cancellation import cancel_intent
 from controlplane.intents.queries import (
     check_visible,
@@ -298,7 +300,10 @@ async def show(call: Call) -> Any:
     if seconds > 0 and not is_terminal(record.state):
         await wait_for_end(call.hub, [record.id], seconds)
         record, documents = await load_intent(call.hub, call.actor, record.id)
-    return intent_view(record, documents)
+    view = intent_view(record, documents)
+    if record.result is not None and record.result.get("outputFile") is not None:
+        view["files"] = [output_view(one) for one in await outputs_of(call.hub, record.id)]
+    return view
 
 
 @operation(

@@ -13,6 +13,12 @@ from controlplane.api.errors import ANSWERS
 from controlplane.api.operation import PUBLIC, Operation, View
 from protocol import __version__
 
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"realm": {"type": "string"}, "file": {"type": "string", "format": "binary"}},
+    "description": "fields before the file",
+}
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -96,6 +102,10 @@ def _operation(
         described["requestBody"] = {
             "required": any(field.is_required() for field in one.body.model_fields.values()),
             "content": {"application/json": {"schema": references[one.body, "validation"]}},
+        }
+    if one.streamed:
+        described.setdefault("requestBody", {"content": {}})["content"]["multipart/form-data"] = {
+            "schema": _FORM
         }
     return described
 

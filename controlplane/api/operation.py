@@ -55,7 +55,8 @@ class Call:
     """One request, authenticated, permitted and parsed.
 
     `body` and `query` are instances of what the operation declared. `claim` is set only for an
-    operation that does its own idempotency.
+    operation that does its own idempotency; where the body is streamed, its `body_hash` is empty.
+    `parts` yields the body of a streamed operation as it comes in.
     """
 
     hub: Hub
@@ -69,6 +70,7 @@ class Call:
     scheme: str = "http"
     describe_api: Callable[[], bytes] = bytes
     claim: IdempotencyClaim | None = None
+    parts: AsyncIterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class Stream:
     pieces: AsyncIterator[bytes]
     media_type: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 Handler = Callable[[Call], Awaitable[Any]]
@@ -113,6 +116,7 @@ class Operation:
     errors: tuple[str, ...]
     idempotency: str
     media_type: str
+    streamed: bool
 
 
 def operation(
@@ -127,6 +131,7 @@ def operation(
     errors: tuple[str, ...] = (),
     idempotency: str | None = None,
     media_type: str = "application/json",
+    streamed: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes a handler one operation; its docstring is the summary.
 
@@ -142,6 +147,8 @@ def operation(
         idempotency: `generic` (the default of a POST that creates), `own` (the handler stores the
             key in its own transaction), or `none`.
         media_type: of the answer.
+        streamed: the handler reads the body itself, from `Call.parts`: JSON of `body`, or a form
+            with one file.
 
     Raises:
         ValueError: an unknown permission or error code; the hub then does not start.
@@ -184,6 +191,7 @@ def operation(
             errors=tuple(dict.fromkeys(implied)),
             idempotency=mode,
             media_type=media_type,
+            streamed=streamed,
         )
 
     return declare

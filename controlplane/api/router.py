@@ -7,6 +7,7 @@ answer carries `X-Request-Id`; every failure is a problem document.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -38,6 +39,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ANYBODY: Final = Actor(kind="anonymous", id="", name="")
+_DRAIN_BYTES: Final = 4 * 1024 * 1024
+_DRAIN_SECONDS: Final = 5.0
 _LOG = structlog.get_logger("controlplane.api")
 _SAFE_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -87,7 +90,7 @@ class Router:
             _LOG.error("request_failed", request_id=request_id, exc_info=exc)
             reply = _problem_reply(*make_problem("internal", None, request_id))
         if isinstance(reply, Stream):
-            await _send_stream(reply, request_id, receive, send)
+            await _send_stream(reply, request_id, scope["method"] == "HEAD", receive, send)
             self._hub.metrics.requests.labels("2xx").inc()
         else:
             await _send_reply(reply, request_id, scope["method"] == "HEAD", send)
@@ -117,13 +120,31 @@ class Router:
             return Reply(
                 reply.body, reply.status, {"Allow": ", ".join(sorted(methods))}, reply.media_type
             )
+        parts = _BodyParts(receive) if chosen.streamed else None
+        try:
+            return await self._perform(chosen, path, scope, headers, request_id, receive, parts)
+        except Error:
+            if parts is not None:
+                await parts.drain()
+            raise
+
+    async def _perform(
+        self,
+        chosen: Operation,
+        path: dict[str, str],
+        scope: Scope,
+        headers: dict[str, str],
+        request_id: str,
+        receive: Receive,
+        parts: _BodyParts | None,
+    ) -> Reply | Stream:
         client = scope.get("client")
         address = client[0] if client else ""
         actor = await self._authenticate(chosen, headers)
         query = parse_query(chosen.query, scope["query_string"])
-        data = await self._read_body(headers, receive)
+        data = b"" if parts is not None else await self._read_body(headers, receive)
         body = None
-        if chosen.body is not None:
+        if chosen.body is not None and not chosen.streamed:
             # A POST without a body is one with an empty object.
             value = parse_json_body(data, headers.get("content-type", "")) if data else {}
             body = parse_model(chosen.body, value)
@@ -140,6 +161,7 @@ class Router:
             scheme=scope.get("scheme", "http"),
             describe_api=self._describe_api,
             claim=claim if chosen.idempotency == "own" else None,
+            parts=parts,
         )
         if claim is not None and chosen.idempotency == "generic":
             return await self._answer_once(chosen, call, claim)
@@ -194,6 +216,39 @@ class Router:
         return b"".join(parts)
 
 
+class _BodyParts:
+    """A body as it comes in; an async iterator that knows whether anything is left."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    def __aiter__(self) -> _BodyParts:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._ended:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._ended = True
+                raise ClientGoneError
+            self._ended = not message.get("more_body", False)
+            part: bytes = message.get("body", b"")
+            if part:
+                return part
+        raise StopAsyncIteration
+
+    async def drain(self) -> None:
+        """Read on for a moment: a client that is cut off while it sends never reads the answer."""
+        left = _DRAIN_BYTES
+        with contextlib.suppress(TimeoutError, ClientGoneError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                async for part in self:
+                    left -= len(part)
+                    if left < 0:
+                        return
+
+
 async def _run(chosen: Operation, call: Call) -> Reply | Stream:
     answer: Any = await chosen.handler(call)
     if isinstance(answer, Stream):
@@ -215,7 +270,7 @@ def _claim_of(
     return IdempotencyClaim(
         scope=f"{actor.subject} {scope['method']} {scope['path']}",
         key=key,
-        body_hash=hashlib.sha256(data).hexdigest(),
+        body_hash="" if chosen.streamed else hashlib.sha256(data).hexdigest(),
     )
 
 
@@ -252,14 +307,19 @@ async def _send_reply(reply: Reply, request_id: str, head: bool, send: Send) -> 
     await send({"type": "http.response.body", "body": b"" if head else data})
 
 
-async def _send_stream(stream: Stream, request_id: str, receive: Receive, send: Send) -> None:
+async def _send_stream(
+    stream: Stream, request_id: str, head: bool, receive: Receive, send: Send
+) -> None:
     headers = [
         (b"x-request-id", request_id.encode("ascii")),
         *_SAFE_HEADERS,
         (b"content-type", stream.media_type.encode("latin-1")),
         *((k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in stream.headers.items()),
     ]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.start", "status": stream.status, "headers": headers})
+    if head:
+        await send({"type": "http.response.body", "body": b""})
+        return
 
     async def pump() -> None:
         async for piece in stream.pieces:

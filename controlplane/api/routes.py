@@ -12,6 +12,7 @@ from controlplane.api import (
     audit,
     delegations,
     enrolment,
+    files,
     intents,
     people,
     policies,
@@ -28,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *delegations.OPERATIONS,
     *approvals.OPERATIONS,
     *people.OPERATIONS,
+    *files.OPERATIONS,
     *audit.OPERATIONS,
     *system.OPERATIONS,
 )

@@ -11,7 +11,13 @@ from pydantic import Field
 from controlplane.api.operation import Query, View
 from protocol.timestamps import format_timestamp
 from storage.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT, Page
-from storage.records import AgentRecord, IntentRecord, JoinTokenRecord, RegistrationRecord
+from storage.records import (
+    AgentRecord,
+    FileRecord,
+    IntentRecord,
+    JoinTokenRecord,
+    RegistrationRecord,
+)
 
 R = TypeVar("R")
 
@@ -176,6 +182,15 @@ class DocumentsView(View):
     approvals: list[str]
 
 
+class OutputView(View):
+    """An output too big for a result; `content` is where it is fetched."""
+
+    id: str
+    bytes: int
+    sha256: str
+    content: str
+
+
 class IntentView(View):
     """One order."""
 
@@ -203,6 +218,7 @@ class IntentView(View):
     finished_at: str | None
     result: dict[str, Any] | None
     documents: DocumentsView | None = None
+    files: list[OutputView] | None = None
 
 
 def intent_view(record: IntentRecord, documents: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -235,6 +251,16 @@ def intent_view(record: IntentRecord, documents: Mapping[str, Any] | None = None
     if documents is not None:
         view["documents"] = dict(documents)
     return view
+
+
+def output_view(record: FileRecord) -> dict[str, Any]:
+    """Return a big output as an order shows it."""
+    return {
+        "id": record.id,
+        "bytes": record.bytes,
+        "sha256": record.sha256,
+        "content": f"/api/v1/files/{record.id}/content",
+    }
 
 
 class BatchItemView(View):

@@ -16,12 +16,13 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from controlplane import clock
+from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.hub import enrolment, router
 from controlplane.hub.admission import address_group
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.hub.transport import SCOPE_KEY, Transport
-from controlplane.hub.uploads import UPLOADS_PATH, UploadEndpoint
+from controlplane.hub.uploads import UploadEndpoint
 from protocol.envelope import Envelope
 from protocol.errors import Error, RateLimitedError
 from protocol.limits import CHALLENGE_BYTES, SUBPROTOCOL, CloseCode

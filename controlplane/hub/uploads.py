@@ -1,17 +1,14 @@
 """Where agents put outputs too big for a result, when the file store has no URLs of its own.
 
-An upload ticket is sealed by this hub: it names one file, its size, its digest and its end, and is
-all that its holder needs and can use. Knows the file store; what an upload is for, it does not.
+An upload ticket (`controlplane.files.tickets`) is all that its holder needs and can use. Knows the
+file store; what an upload is for, it does not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -22,58 +19,15 @@ from starlette.types import Receive, Scope, Send
 from controlplane import clock
 from controlplane.api.errors import problem_of
 from controlplane.context import Hub
-from controlplane.errors import HiddenError, InvalidFieldError, SecretError
-from controlplane.secrets import SecretBox
-from protocol.errors import Error, ExpiredError
+from controlplane.errors import HiddenError, InvalidFieldError
+from controlplane.files.tickets import UPLOADS_PATH, Ticket, open_ticket
+from protocol.errors import Error
 from storage.errors import ConflictError
+from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
-UPLOADS_PATH: Final = "/uploads/"
-TICKET_SECONDS: Final = 3_600
-MAX_UPLOAD_BYTES: Final = 1024**3
 UPLOAD_TIMEOUT_SECONDS: Final = 900
-_PLACE: Final = "upload tickets"
-_MAX_TICKET_CHARS: Final = 2_048
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Leave to put one file: `sha256` in hex, `expires` in seconds since 1970."""
-
-    file_id: str
-    key: str
-    bytes: int
-    sha256: str
-    expires: int
-
-
-def seal_ticket(secrets: SecretBox, ticket: Ticket) -> str:
-    """Return the text that stands for `ticket` in a URL."""
-    return secrets.seal(json.dumps(asdict(ticket)).encode(), place=_PLACE).hex()
-
-
-def open_ticket(secrets: SecretBox, text: str, now: datetime) -> Ticket:
-    """Return the ticket that this hub sealed.
-
-    Raises:
-        HiddenError: it is none of this hub's.
-        ExpiredError: its time is over.
-    """
-    try:
-        if len(text) > _MAX_TICKET_CHARS:
-            raise ValueError
-        ticket = Ticket(**json.loads(secrets.open(bytes.fromhex(text), place=_PLACE)))
-    except (ValueError, TypeError, SecretError):
-        raise HiddenError("no such upload") from None
-    if now.timestamp() >= ticket.expires:
-        raise ExpiredError("the upload was granted for a shorter time")
-    return ticket
-
-
-def ticket_end(now: datetime) -> datetime:
-    """Return when a ticket made now expires."""
-    return now + timedelta(seconds=TICKET_SECONDS)
 
 
 class UploadEndpoint:
@@ -111,7 +65,14 @@ class UploadEndpoint:
             info = await hub.files.stat(ticket.key)
             if info.bytes != ticket.bytes:
                 raise
-        await hub.database.write(lambda uow: uow.files.update(ticket.file_id, state="ready"))
+        await hub.database.write(lambda uow: _mark(uow, ticket.file_id))
+
+
+def _mark(uow: UnitOfWork, file_id: str) -> None:
+    # A file of a person is only ready when they say so; an order's output has nobody to say it.
+    record = uow.files.get(file_id)
+    if record is not None and record.intent_id is not None:
+        uow.files.update(file_id, state="ready")
 
 
 async def _checked(parts: AsyncIterator[bytes], ticket: Ticket) -> AsyncIterator[bytes]:

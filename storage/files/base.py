@@ -146,6 +146,10 @@ class FileStore(Protocol):
     async def check(self) -> None:
         """Return when a file can be written, read and removed; else raise why not."""
 
+    @property
+    def heeds_conditions(self) -> bool | None:
+        """Whether `if_absent` and `if_match` can be promised here; None before it was tried."""
+
     async def close(self) -> None:
         """Let go of threads and connections."""
 

@@ -179,6 +179,11 @@ class FolderFileStore:
         finally:
             await self.delete(key)
 
+    @property
+    def heeds_conditions(self) -> bool:
+        """Always: conditions are looked at under a lock."""
+        return True
+
     async def close(self) -> None:
         """See `FileStore.close`."""
         self._threads.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controlplane import clock
-from controlplane.hub import uploads
+from controlplane.files import tickets
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from protocol.envelope import Envelope
@@ -30,22 +30,22 @@ async def upload_request(
     files = live.hub.files
     if files is None:
         raise ForbiddenTypeError("this hub keeps no files")
-    if payload.bytes > uploads.MAX_UPLOAD_BYTES:
-        raise OutputTooBigError(f"a file has at most {uploads.MAX_UPLOAD_BYTES} bytes")
+    if payload.bytes > tickets.MAX_UPLOAD_BYTES:
+        raise OutputTooBigError(f"a file has at most {tickets.MAX_UPLOAD_BYTES} bytes")
     did = connection.agent_did
     record = await live.hub.database.write(lambda uow: _file_row(uow, did, payload))
     granted = await files.presign_put(
-        record.key, uploads.TICKET_SECONDS, bytes=record.bytes, sha256=record.sha256
+        record.key, tickets.TICKET_SECONDS, bytes=record.bytes, sha256=record.sha256
     )
     if granted is not None:
         url, headers, expires = granted.url, dict(granted.headers), granted.expires_at
     else:
-        expires = uploads.ticket_end(clock.now())
-        ticket = uploads.Ticket(
+        expires = tickets.ticket_end(clock.now())
+        ticket = tickets.Ticket(
             record.id, record.key, record.bytes, record.sha256, int(expires.timestamp())
         )
-        url = connection.base_url + uploads.UPLOADS_PATH
-        url += uploads.seal_ticket(live.hub.secrets, ticket)
+        url = connection.base_url + tickets.UPLOADS_PATH
+        url += tickets.seal_ticket(live.hub.secrets, ticket)
         headers = {}
     connection.send(
         UploadGrant(url=url, headers=headers, expires=expires, intent_id=payload.intent_id)

@@ -1,0 +1,1 @@
+"""Files that people and agents put here, and where their bytes are kept."""
