@@ -1,0 +1,34 @@
+"""One stage per database, shared by the tests of a file: what survives a kill is killed again."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.stage import Stage
+from tests.interaction.system import System
+
+ROUNDS = int(os.environ.get("WRIT_FAULT_ROUNDS", "0"))
+SEED = int(os.environ.get("WRIT_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """A running system on a real database, with one agent online."""
+    url = None
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres_server")
+        url = server.url(server.create())
+    with System(tmp_path_factory.mktemp(f"faults-{request.param}"), database_url=url) as system:
+        system.hub.start()
+        yield Stage(system)
+
+
+def pytest_report_header() -> str:
+    """Say which seed draws the random rounds, so that a failure can be had again."""
+    return f"faults: WRIT_FAULT_ROUNDS={ROUNDS} WRIT_FAULT_SEED={SEED}"
