@@ -260,9 +260,11 @@ class Agent:
             join=self._join,
         )
 
-    def on_pending(self, payload: RegistrationPending) -> None:
-        """An admin must compare the fingerprint."""
-        self.rotation.was_taken_for_a_stranger()
+    def on_pending(self, connection: Connection, payload: RegistrationPending) -> None:
+        """An admin must compare the fingerprint; but not of a key that the hub was never told."""
+        if self.rotation.was_taken_for_a_stranger():
+            connection.close(1000, "back with the key in force")
+            return
         if payload.fingerprint != self.fingerprint:
             log("error", "fingerprint_differs", hub_says=payload.fingerprint)
         self._announce(
@@ -339,7 +341,7 @@ class Agent:
         root = self.standing.root
         if root is None:
             return None
-        return fingerprint(root, self.rotation.key_to_use().public_key)
+        return fingerprint(root, self.rotation.key_in_use.public_key)
 
     # --- inside ---
 

@@ -82,7 +82,7 @@ class Owner(Protocol):
     async def on_hello(self, event: HelloAccepted) -> Register:
         """Remember the session on disk, and return the registration."""
 
-    def on_pending(self, payload: RegistrationPending) -> None:
+    def on_pending(self, connection: Connection, payload: RegistrationPending) -> None:
         """An admin must decide."""
 
     async def on_online(self, connection: Connection, payload: RegisterAck) -> None:
@@ -245,7 +245,7 @@ class Connection:
                 self.send(await self._owner.on_hello(event))
             case ControlReceived(payload=RegistrationPending() as payload):
                 self._greeted = True
-                self._owner.on_pending(payload)
+                self._owner.on_pending(self, payload)
             case ControlReceived(payload=RegistrationRejected() as payload):
                 self._outcome = Outcome(End.REJECTED, payload.reason, greeted=False)
             case ControlReceived(payload=RegisterAck() as payload):

@@ -76,10 +76,20 @@ class Rotation:
         self._key, self._next, self._try_next = self._next, None, False
         return self._key
 
-    def was_taken_for_a_stranger(self) -> None:
-        """The hub does not know the key we came with: come with the other one next time."""
-        if self._next is not None and self._in_use is self._next:
-            self._try_next = False
+    @property
+    def key_in_use(self) -> SigningKey:
+        """The key of this connection, or of the last one."""
+        return self._in_use
+
+    def was_taken_for_a_stranger(self) -> bool:
+        """The hub does not know the key we came with; return whether the other one is to be tried.
+
+        It is when we came with the new one: a rotation that was sent may have got lost on the way.
+        """
+        if self._next is None or self._in_use is not self._next:
+            return False
+        self._try_next = False
+        return True
 
     def was_turned_away(self) -> None:
         """The connection ended before we were taken in: the other key may fare better."""
