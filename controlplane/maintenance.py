@@ -19,7 +19,8 @@ from controlplane.context import Hub
 from controlplane.files.service import clear_unfinished
 from controlplane.intents import rollouts
 from controlplane.intents.service import announce
-from controlplane.policies.service import renew_expiring
+from controlplane.policies.service import refresh_policies
+from controlplane.policies.signing import renew_expiring
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (1.0, advance_rollouts),
             (5.0, measure),
             (600.0, renew_policies),
+            (3_600.0, mend_policies),
             (600.0, forget_old),
             (600.0, clear_unfinished),
         )
@@ -110,6 +112,11 @@ async def renew_policies(hub: Hub) -> None:
     renewed = await hub.database.write(lambda uow: renew_expiring(uow, hub, now=now, before=before))
     for did in renewed:
         hub.dispatcher.wake(did)
+
+
+async def mend_policies(hub: Hub) -> None:
+    """Finish what a stop in mid-change left: every agent gets what its layers make now."""
+    await refresh_policies(hub, "hub")
 
 
 async def forget_old(hub: Hub) -> None:

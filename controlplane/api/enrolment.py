@@ -32,7 +32,7 @@ from controlplane.fleet.registrations import (
     realms_or_default,
     reject_registration,
 )
-from controlplane.policies.service import PolicyContent, allow_content
+from controlplane.policies.content import PolicyContent, allow_content
 from protocol.messages.fields import ActionPattern, Name
 
 

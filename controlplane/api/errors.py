@@ -50,6 +50,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "forbidden_type": Answer(422, "Not a document for this address"),
     "bad_payload": Answer(422, "The payload does not fit"),
     "weak_key": Answer(422, "Not a key that can be trusted"),
+    "policies_conflict": Answer(422, "These policies cannot be merged"),
     "bad_condition": Answer(422, "A condition cannot be read"),
     "bad_file_store_url": Answer(422, "Not a file store"),
     "storage_test_failed": Answer(422, "The file store did not pass its test"),

@@ -18,7 +18,8 @@ from controlplane.errors import (
     InvalidFieldError,
     StateConflictError,
 )
-from controlplane.policies.service import PolicyContent, allow_content, check_content, sign_policy
+from controlplane.policies.content import PolicyContent, allow_content, check_content
+from controlplane.policies.signing import sign_policy
 from protocol.ids import is_agent_name
 from storage.pages import Page
 from storage.records import AgentRecord, JoinTokenRecord, PolicyRecord, RegistrationRecord
@@ -29,11 +30,16 @@ MAX_NAME_CHARS = 63
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """What an approval grants. Without `content` the agent gets no policy, and so does nothing."""
+    """What an approval grants. Without `content` the agent gets no policy, and so does nothing.
+
+    `or_nothing`: enrol it even where its policy cannot be merged with its realm's and the fleet's,
+    with one that allows nothing: nobody is there to be told.
+    """
 
     realms: tuple[str, ...]
     name: str | None = None
     content: PolicyContent | None = None
+    or_nothing: bool = False
 
 
 async def list_registrations(
@@ -131,7 +137,7 @@ def approve_by_token(
     """
     now = clock.now()
     content = None if token.capabilities is None else allow_content(token.capabilities)
-    approval = Approval(realms=(token.realm or "default",), content=content)
+    approval = Approval(realms=(token.realm or "default",), content=content, or_nothing=True)
     name = free_name(uow, registration.name)
     agent = _enrol(uow, hub, registration, name, approval, token.created_by, now)
     uow.registrations.decide(registration.id, "approved", HUB_ACTOR.subject, at=now)
@@ -198,7 +204,7 @@ def _enrol(
             updated_at=now,
         )
         uow.policies.add(policy)
-        sign_policy(uow, hub, agent.did, policy, actor=by, now=now)
+        sign_policy(uow, hub, agent.did, policy, actor=by, now=now, or_nothing=approval.or_nothing)
     return agent
 
 

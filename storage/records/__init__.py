@@ -32,6 +32,7 @@ from storage.records.permits import (
     ApprovalDecisionRecord,
     ApprovalRecord,
     DelegationRecord,
+    PolicyLayerRecord,
     PolicyRecord,
     RevocationsRecord,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "MemberRecord",
     "Mismatch",
     "OutboxRecord",
+    "PolicyLayerRecord",
     "PolicyRecord",
     "ProgressRecord",
     "RealmRecord",

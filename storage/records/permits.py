@@ -38,6 +38,19 @@ class AgentPolicyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyLayerRecord:
+    """What narrows every agent (`fleet`) or those of a realm (`realm:<name>`).
+
+    `policy_id` is None once it was taken away; `version` goes on counting.
+    """
+
+    layer: str
+    policy_id: str | None
+    version: int
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DelegationRecord:
     """A delegation. `source` says what it stands for, such as operator, role or grant."""
 

@@ -67,6 +67,12 @@ class Documents(Repository[DocumentRecord]):
         """Return every document with one of these ids, in the order of the ids."""
         return self._all(_T.id.in_(ids), order=_T.id) if ids else []
 
+    def policies_for(self, agent_did: str, limit: int = 500) -> list[DocumentRecord]:
+        """Return the policies that were ever signed for an agent, newest first."""
+        self._tx.flush(_ADD)
+        where = (_T.type == "policy_update", _T.audience == agent_did)
+        return self._all(*where, order=_T.id.desc(), limit=limit)
+
     def seen_digest(self, signer: str, id: str) -> str | None:
         """Return the digest remembered for (signer, id), or None."""
         waiting = self._put.get((signer, id))

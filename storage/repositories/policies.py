@@ -12,14 +12,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from storage.errors import ConflictError
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
-from storage.records import AgentPolicyRecord, PolicyRecord
+from storage.records import AgentPolicyRecord, PolicyLayerRecord, PolicyRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import TIME
-from storage.tables.permits import agent_policies, policies
+from storage.tables.permits import agent_policies, policies, policy_layers
 
 _T = policies.c
 _A = agent_policies.c
+_L = policy_layers.c
 _IN_FORCE: Mapping[AgentPolicyRecord] = Mapping(agent_policies, AgentPolicyRecord)
+_LAYERS: Mapping[PolicyLayerRecord] = Mapping(policy_layers, PolicyLayerRecord)
 
 
 class Policies(Repository[PolicyRecord]):
@@ -88,6 +90,37 @@ class Policies(Repository[PolicyRecord]):
     def expiring(self, before: datetime, limit: int = 200) -> Sequence[AgentPolicyRecord]:
         """Return policy documents that expire before a time and want to be signed anew."""
         return self._in_force(_A.expires_at < TIME.encode(before), limit)
+
+    def in_force_after(self, agent_did: str, limit: int = 100) -> Sequence[AgentPolicyRecord]:
+        """Return the documents in force at the agents after this one, by agent."""
+        return self._in_force(_A.agent_did > agent_did, limit)
+
+    # --- layers ---
+
+    def set_layer(self, layer: str, policy_id: str | None, at: datetime) -> PolicyLayerRecord:
+        """Make a policy the one of the fleet or of a realm, as its next version."""
+        make = sqlite.insert if self._tx.is_sqlite else postgresql.insert
+        values = _LAYERS.values(PolicyLayerRecord(layer, policy_id, 1, at))
+        statement = (
+            make(policy_layers)
+            .values(values)
+            .on_conflict_do_update(
+                index_elements=["layer"], set_={**values, "version": _L.version + 1}
+            )
+            .returning(*_LAYERS.columns)
+        )
+        return _LAYERS.record(self._tx.core(statement).one())
+
+    def layers(self) -> dict[str, PolicyLayerRecord]:
+        """Return every layer that has a policy, by name."""
+        statement = select(*_LAYERS.columns).where(_L.policy_id.is_not(None))
+        found = [_LAYERS.record(row) for row in self._tx.core(statement)]
+        return {record.layer: record for record in found}
+
+    def layer_version(self, layer: str) -> int:
+        """Return the version a layer has come to; 0 when there never was one."""
+        row = self._tx.core(select(_L.version).where(_L.layer == layer)).first()
+        return 0 if row is None else int(row[0])
 
     def _in_force(self, where: Any, limit: int | None = None) -> Sequence[AgentPolicyRecord]:
         statement = select(*_IN_FORCE.columns).where(where).order_by(_A.agent_did)

@@ -20,6 +20,7 @@ from storage.tables.columns import (
 )
 
 _OPEN = sql("finished_at IS NULL")
+_POLICIES = sql("type = 'policy_update'")
 STATE = Codec(str, IntentState)
 
 intents = Table(
@@ -89,6 +90,13 @@ documents = Table(
     moment("expires_at"),
     moment("created_at"),
     PrimaryKeyConstraint("id", "signer"),
+    Index(
+        "ix_documents_policies",
+        "audience",
+        "id",
+        sqlite_where=_POLICIES,
+        postgresql_where=_POLICIES,
+    ),
 )
 """Exact bytes; the key is also the memory of replays, kept until `expires_at` at least."""
 

@@ -37,6 +37,16 @@ agent_policies = Table(
 )
 """The policy document in force at each agent; its version only goes up."""
 
+policy_layers = Table(
+    "policy_layers",
+    metadata,
+    text("layer", primary_key=True),
+    text("policy_id", null=True),
+    count("version"),
+    moment("updated_at"),
+)
+"""The policy of the fleet and of each realm; its version only goes up."""
+
 delegations = Table(
     "delegations",
     metadata,

@@ -13,7 +13,7 @@ from controlplane.first_start import document_record
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.live import Live
-from controlplane.policies.service import sign_policy
+from controlplane.policies.signing import sign_policy, signer_of
 from protocol.envelope import Envelope
 from protocol.errors import KeyConflictError, WrongKeyError
 from protocol.key_rotation import verify_key_rotation
@@ -64,10 +64,13 @@ def key_rotation(live: Live, connection: Connection, envelope: Envelope) -> None
         )
         in_force = uow.policies.for_agent(new_key.did)
         policy = uow.policies.get(in_force.policy_id) if in_force is not None else None
+        # What an operator has signed stays in force at the agent; the hub does not replace it.
+        by_hub = in_force is not None and signer_of(in_force) == hub.identity.hub_did
         if policy is not None:
             agents = tuple(new_key.did if one == did else one for one in policy.agents)
             policy = uow.policies.update(policy.id, agents=agents)
-            sign_policy(uow, hub, new_key.did, policy, actor=did, now=now)
+            if by_hub:
+                sign_policy(uow, hub, new_key.did, policy, actor=did, now=now, or_nothing=True)
         uow.audit.append("agent.key_rotated", did, new_key.did, {"digest": envelope.digest}, at=now)
 
     def done(_nothing: None) -> None:

@@ -25,7 +25,7 @@ from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.intents.submission import Order, submit_orders
 from controlplane.intents.targets import Target
-from controlplane.policies.service import allow_content
+from controlplane.policies.content import allow_content
 from controlplane.server import HubServer
 from controlplane.settings import HubSettings
 from protocol.envelope import Envelope, parse_document, seal_document
