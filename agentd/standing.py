@@ -18,6 +18,7 @@ from agentd.state import StateDatabase
 from agentd.state.documents import (
     add_seen,
     delete_delegation,
+    forget_seen,
     load_delegations,
     load_standing,
     put_delegation,
@@ -187,6 +188,8 @@ class Standing:
         def write(connection: sqlite3.Connection) -> None:
             for delegation_id in gone:
                 delete_delegation(connection, delegation_id)
+                # Else the same bytes, given again, would be answered as a replay and not be held.
+                forget_seen(connection, self.held[delegation_id].envelope)
 
         await self._state.write(write)
         self.changes += 1

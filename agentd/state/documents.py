@@ -59,6 +59,14 @@ def add_seen(
     )
 
 
+def forget_seen(connection: sqlite3.Connection, envelope: Envelope) -> None:
+    """Remember a document no longer: the same bytes are judged anew when they come again."""
+    connection.execute(
+        "DELETE FROM documents WHERE signer=? AND id=?",
+        (envelope.public_key.multikey, envelope.id),
+    )
+
+
 def forget_expired(connection: sqlite3.Connection, now_ms: int) -> None:
     """Drop what no longer needs remembering: documents past `expires`, delegations a day later.
 

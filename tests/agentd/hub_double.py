@@ -105,7 +105,8 @@ def delegate(
         "maxDepth": max_depth,
         "parent": None if parent is None else parent.digest,
     }
-    more.setdefault("expires", now() + timedelta(days=30))
+    # No longer than its parent, however late it is made.
+    more.setdefault("expires", parent.expires if parent else now() + timedelta(days=30))
     return seal("delegation", signer, "*", payload, **more)
 
 
