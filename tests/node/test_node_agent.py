@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,6 +40,19 @@ def test_it_joins_by_a_token_and_does_its_two_actions(system: System, worker: No
     assert read["result"]["output"]["content"] == "Übersicht\n"
     assert read["result"]["output"]["bytes"] == 11
     assert read["result"]["decision"]["rule"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"zero \0 byte", b""])
+def test_what_is_no_text_is_read_as_base64(
+    system: System, worker: NodeAgent, content: bytes
+) -> None:
+    (worker.workspace / "data").write_bytes(content)
+    output = system.run(worker, "files.read", path="data")["result"]["output"]
+    read = output["content"].encode()
+    assert (base64.b64decode(read) if output["encoding"] == "base64" else read) == content
+    if content:
+        asked = system.run(worker, "files.read", path="data", encoding="utf-8")
+        assert asked["result"]["error"]["code"] == "not_text"
 
 
 def test_its_results_hold_for_our_own_verifier(system: System, worker: NodeAgent) -> None:

@@ -241,8 +241,10 @@ function chainOf(e, hub) {
   if (!proof?.length && e.sender === disk.root) return [];
   const ids = proof ?? (hub && e.sender === hub.did ? [hub.delegation] : []);
   const links = ids.map(held);
-  if (!allHeld().some((link) => link.payload.subject === e.sender)) throw Object.assign(new Refused("no_chain"), { stranger: true });
-  if (!links.length || links.includes(undefined) || !links.some((link) => link.payload.subject === e.sender)) refuse("no_chain");
+  const isKnown = e.sender === disk.root || allHeld().some((link) => link.payload.subject === e.sender);
+  if (!isKnown) throw Object.assign(new Refused("no_chain"), { stranger: true });
+  if (!links.length || links.includes(undefined)) refuse("no_chain");
+  if (e.sender !== disk.root && !links.some((link) => link.payload.subject === e.sender)) refuse("no_chain");
   checkLinks(links, e.sender);
   return links;
 }
@@ -349,7 +351,7 @@ const ACTIONS = {
     capability: "files",
     description: "Reads a file of the workspace.",
     params: fields({ path: isString, "encoding?": (v) => v === "utf-8" || v === "base64" }),
-    async run({ path, encoding = "utf-8" }) {
+    async run({ path, encoding }) {
       const target = fs.existsSync(resolve(workspace, path)) ? fs.realpathSync(resolve(workspace, path)) : resolve(workspace, path);
       const inside = relative(workspace, target);
       if (isAbsolute(path) || isAbsolute(inside) || inside.split(sep)[0] === "..") refuse("outside_workspace");
@@ -360,7 +362,10 @@ const ACTIONS = {
         if (!fs.fstatSync(file).isFile()) refuse("not_a_file");
         if (size > 262_144) refuse("output_too_big");
         const data = fs.readFileSync(file);
-        if (encoding === "utf-8" && !data.equals(Buffer.from(data.toString("utf-8")))) refuse("not_text");
+        // U+0000 has no place in the JSON profile: a result with it would never be taken.
+        const isText = !data.includes(0) && data.equals(Buffer.from(data.toString("utf-8")));
+        if (encoding === "utf-8" && !isText) refuse("not_text");
+        encoding ??= isText ? "utf-8" : "base64";
         return { content: data.toString(encoding), encoding, bytes: data.length, sha256: sha256(data).toString("hex") };
       } finally { fs.closeSync(file); }
     },
