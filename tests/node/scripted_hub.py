@@ -74,6 +74,7 @@ class Peer:
         self.session = new_id()
         self.over = threading.Event()
         self.agent_did = ""
+        self.heard: list[str] = []
         self._sequence = 0
 
     def say(self, text: str) -> None:
@@ -94,23 +95,32 @@ class Peer:
         }
         self.say(seal_control(**(fields | changes)).wire.decode())
 
-    def hello(self, given: Envelope | None = None, *, root: str = "", **changes: Any) -> None:
+    def hello(
+        self,
+        given: Envelope | None = None,
+        *,
+        root: str = "",
+        heartbeat_seconds: int = 30,
+        **changes: Any,
+    ) -> None:
         given = given or delegation(ROOT, HUB, *HUB_ACTIONS)
         payload = {
             "challenge": encode_base64(secrets.token_bytes(32)),
             "root": root or ROOT.public_key.did,
             "delegation": given.as_value(),
-            "limits": LIMITS,
+            "limits": LIMITS | {"heartbeatSeconds": heartbeat_seconds},
             "versions": ["v1"],
         }
         self.control("hello", payload, **changes)
 
-    def let_in(self, *delegations: Envelope, allow: Sequence[str] = ()) -> Envelope:
+    def let_in(
+        self, *delegations: Envelope, allow: Sequence[str] = (), heartbeat_seconds: int = 30
+    ) -> Envelope:
         """Say `hello`, take `register`, send `register_ack`; return the `register`.
 
         `allow` makes a policy with one rule; without it there is none.
         """
-        self.hello()
+        self.hello(heartbeat_seconds=heartbeat_seconds)
         register = self.hear("register")
         self.agent_did = register.sender_did
         payload: dict[str, Any] = {
@@ -124,6 +134,12 @@ class Peer:
         }
         self.control("register_ack", payload)
         return register
+
+    def answer_heartbeat(self) -> None:
+        """Take the next heartbeat and say `pong`."""
+        self.hear("heartbeat")
+        time = format_timestamp(now())
+        self.control("pong", {"time": time, "checkpoint": None, "revocationEpoch": None})
 
     def _policy(self, allow: Sequence[str]) -> Envelope:
         payload = {
@@ -141,6 +157,7 @@ class Peer:
         while True:
             envelope = parse_envelope(self.socket.recv(timeout=20))
             envelope.public_key.verify(envelope.signature, envelope.signed_bytes)
+            self.heard.append(envelope.type)
             if envelope.type == type:
                 return envelope
 

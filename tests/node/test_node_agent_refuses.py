@@ -149,6 +149,28 @@ def test_the_same_order_again_is_done_once_and_its_id_is_used_up(
     assert good.id not in payload_of(third.let_in())["holds"]["intents"]
 
 
+def test_a_result_is_offered_until_it_is_acked_or_turned_down(
+    hub: ScriptedHub, agent: NodeAgent
+) -> None:
+    peer = hub.accept()
+    peer.let_in(allow=["*"], heartbeat_seconds=1)
+    peer.say(order(HUB, peer.agent_did).wire.decode())
+    result = peer.hear("result")
+    peer.answer_heartbeat()
+    assert peer.hear("result").wire == result.wire
+    said = {"code": "unknown_intent", "message": "never sent", "inReplyTo": result.id}
+    peer.control("error", said)
+    peer.answer_heartbeat()  # what was on its way has arrived
+    peer.heard.clear()
+    for _ in range(3):
+        peer.answer_heartbeat()
+    assert peer.heard == ["heartbeat"] * 3
+    peer.hang_up()
+    again = hub.accept()
+    again.let_in()
+    assert again.hear("result").wire == result.wire
+
+
 def test_every_step_of_authority_has_its_code(hub: ScriptedHub, agent: NodeAgent) -> None:
     peer = hub.accept()
     alice = delegation(ROOT, ALICE, "echo")

@@ -548,7 +548,11 @@ class Connection {
   }
   on_registration_rejected({ reason }) { this.outcome = { waitSeconds: 600, reason }; }
   on_drain({ retryAfterSeconds }) { this.outcome = { waitSeconds: retryAfterSeconds * (1 + Math.random() / 2) }; }
-  on_error(payload) { say({ error: payload.code, message: payload.message }); }
+  on_error({ code, message, inReplyTo }) {
+    say({ error: code, message, inReplyTo });
+    // 8: a result the hub will not have is kept, and offered again only on another connection.
+    for (const order of Object.values(disk.orders)) if (order.wire && JSON.parse(order.wire).id === inReplyTo) order.turnedDown = this.session;
+  }
 
   on_register_ack({ agentId, name, delegations, revocations, policy, log }) {
     if (agentId !== me.did) refuse("bad_payload");
@@ -639,7 +643,9 @@ class Connection {
     }
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(order.wire);
   }
-  resend() { for (const order of Object.values(disk.orders)) if (order.result && !order.acked) this.sendResult(order); }
+  resend() {
+    for (const order of Object.values(disk.orders)) if (order.result && !order.acked && order.turnedDown !== this.session) this.sendResult(order);
+  }
 }
 
 // ---- 4: and again, for ever ---------------------------------------------------------------------------------------
