@@ -19,6 +19,7 @@ from controlplane.audit.service import RecordKeeper
 from controlplane.context import Hub
 from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
+from controlplane.files.storage import StorageKeeper
 from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher
@@ -31,8 +32,6 @@ from controlplane.maintenance import run_maintenance
 from controlplane.secrets import SecretBox
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
-from storage.files.open_store import open_file_store
-from storage.files.succession import FileStoreSuccession
 
 _LIVE_PATHS = (AGENT_PATH, UPLOADS_PATH)
 
@@ -60,7 +59,9 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
     registry, events = Registry(), EventBus()
     files = None
     try:
-        files = FileStoreSuccession(open_file_store(settings.effective_files_url))
+        secrets = SecretBox(identity.secrets_key)
+        storage = await StorageKeeper.load(settings, secrets, database)
+        files = storage.files
         dispatcher = Dispatcher(
             database=database,
             registry=registry,
@@ -76,10 +77,11 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             dispatcher=dispatcher,
             events=events,
             metrics=Metrics(),
-            secrets=SecretBox(identity.secrets_key),
+            secrets=secrets,
             agents=AgentDirectory(database),
             authenticator=Authenticator(database),
             record=RecordKeeper(database, identity),
+            storage=storage,
         )
         async with run_live(hub, registry, dispatcher) as live, run_maintenance(hub):
             try:

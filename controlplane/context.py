@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
+    from controlplane.files.storage import StorageKeeper
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
     from storage.database import Database
@@ -95,5 +96,6 @@ class Hub:
     agents: AgentDirectory
     authenticator: Authenticator
     record: Record
+    storage: StorageKeeper
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)

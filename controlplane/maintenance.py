@@ -39,6 +39,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (1.0, end_approvals),
             (1.0, advance_rollouts),
             (5.0, measure),
+            (5.0, follow_storage),
             (600.0, renew_policies),
             (3_600.0, mend_policies),
             (600.0, forget_old),
@@ -99,6 +100,11 @@ async def advance_rollouts(hub: Hub) -> None:
 async def measure(hub: Hub) -> None:
     """Note how much waits for agents."""
     hub.metrics.outbox_depth.set(await hub.database.read(lambda uow: uow.outbox.count()))
+
+
+async def follow_storage(hub: Hub) -> None:
+    """Use the file store that was chosen through another hub process."""
+    await hub.storage.refresh()
 
 
 async def renew_policies(hub: Hub) -> None:

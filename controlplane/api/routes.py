@@ -16,6 +16,7 @@ from controlplane.api import (
     intents,
     people,
     policies,
+    storage,
     system,
 )
 from controlplane.api.openapi import describe
@@ -31,6 +32,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *people.OPERATIONS,
     *files.OPERATIONS,
     *audit.OPERATIONS,
+    *storage.OPERATIONS,
     *system.OPERATIONS,
 )
 

@@ -29,13 +29,6 @@ class EventsQuery(Query):
     type: str | None = None
 
 
-class StorageSettingsView(View):
-    """Where files are kept; credentials are never shown."""
-
-    url: str
-    origin: str
-
-
 @operation("GET", "/healthz", permission=PUBLIC, result=HealthView)
 async def healthz(call: Call) -> Any:
     """The process lives."""
@@ -123,21 +116,6 @@ async def _watch(call: Call) -> AsyncIterator[bytes]:
             yield piece
 
 
-@operation(
-    "GET",
-    "/api/v1/settings/storage",
-    permission="settings.read",
-    result=StorageSettingsView,
-)
-async def storage_settings(call: Call) -> Any:
-    """Where files are kept."""
-    settings = call.hub.settings
-    return {
-        "url": settings.effective_files_url,
-        "origin": settings.origins["files_url"],
-    }
-
-
 @operation("GET", "/openapi.json", permission=PUBLIC, result=dict)
 async def openapi(call: Call) -> Any:
     """This API, as OpenAPI 3.1."""
@@ -187,7 +165,6 @@ OPERATIONS = [
     well_known,
     jwks,
     events,
-    storage_settings,
     openapi,
     docs,
     docs_script,
