@@ -27,6 +27,7 @@ from agentd.intake import Intake
 from agentd.log import log
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
+from agentd.peers import Peers
 from agentd.record_watch import RecordWatch
 from agentd.registration import make_registration
 from agentd.rotation import Rotation
@@ -53,6 +54,7 @@ from protocol.messages import (
     ErrorMessage,
     Heartbeat,
     Holds,
+    PeerResult,
     Pong,
     Register,
     RegisterAck,
@@ -122,6 +124,16 @@ class Agent:
             insecure=settings.insecure,
             upload_seconds=settings.upload_seconds,
         )
+        self.peers = Peers(
+            state=state,
+            outlet=self.outlet,
+            outbox=self.outbox,
+            standing=self.standing,
+            verifier=self.verifier,
+            clock=self.clock,
+            names=settings.peers,
+            resend_seconds=settings.result_resend_seconds,
+        )
         self.dispatch = Dispatch(
             self._executors,
             state=state,
@@ -131,6 +143,7 @@ class Agent:
             outbox=self.outbox,
             outlet=self.outlet,
             uploads=self.uploads,
+            peers=self.peers,
             clock=self.clock,
             workspace=Workspace(settings.workspace_dir, hidden=(settings.data_dir,)),
             make_sandbox=executor_settings.make_sandbox,
@@ -169,6 +182,7 @@ class Agent:
             ResultAck: lambda _, payload: self.outbox.take_acks(payload),
             DelegationUpdate: lambda _, payload: self._on_delegations(payload),
             CheckpointProof: lambda _, payload: self.watch.take_proof(payload),
+            PeerResult: lambda _, payload: self.peers.take_result(payload),
             UploadGrant: lambda _, payload: self.uploads.take_grant(payload),
             ErrorMessage: lambda _, payload: self._on_error(payload),
             ChannelMessageSend: lambda _, payload: None,
@@ -287,6 +301,7 @@ class Agent:
         self.approvals.send_open()
         await self.rotation.send(connection.hub)
         self._link_tasks.append(asyncio.create_task(self.outbox.keep_sending(), name="outbox"))
+        self._link_tasks.append(asyncio.create_task(self.peers.keep_asking(), name="peers"))
         self._announce(
             "online",
             name=payload.name,
@@ -349,12 +364,13 @@ class Agent:
         await self.steering.take_embedded(payload.added)
         await self.standing.remove(payload.removed)
 
-    def _on_error(self, payload: ErrorMessage) -> None:
+    async def _on_error(self, payload: ErrorMessage) -> None:
         reply_to = payload.in_reply_to or ""
         log("warning", "hub_error", code=payload.code, detail=payload.message, reply_to=reply_to)
         if self.rotation.take_error(reply_to) or self.outbox.take_error(reply_to, payload.code):
             return
-        self.uploads.take_error(reply_to, payload.code)
+        if not await self.peers.take_error(reply_to, payload.code, payload.message):
+            self.uploads.take_error(reply_to, payload.code)
 
     async def _on_fork(self, reason: str) -> None:
         with contextlib.suppress(StateUnavailableError):

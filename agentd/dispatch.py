@@ -23,6 +23,7 @@ from agentd.log import log
 from agentd.orders import Ending, Order
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
+from agentd.peers import Peers
 from agentd.sandbox import Sandbox
 from agentd.state import StateDatabase
 from agentd.state.orders import set_cancelled, set_order_state
@@ -59,6 +60,7 @@ class Dispatch:
         outbox: Outbox,
         outlet: Outlet,
         uploads: Uploads,
+        peers: Peers,
         clock: Clock,
         workspace: Workspace,
         make_sandbox: Callable[[str | None], Sandbox],
@@ -73,6 +75,7 @@ class Dispatch:
         self._outbox = outbox
         self._outlet = outlet
         self._uploads = uploads
+        self._peers = peers
         self._clock = clock
         self._workspace = workspace
         self._make_sandbox = make_sandbox
@@ -230,15 +233,17 @@ class Dispatch:
         try:
             sandbox = self._make_sandbox(grant.decision.sandbox)
             order.sandbox = sandbox.describe()
+            deadline = time.monotonic() + seconds
             work = Work(
                 grant=grant,
                 params=parse_params(executor, order.order.params),
                 workspace=self._workspace,
                 sandbox=sandbox,
-                deadline=time.monotonic() + seconds,
+                deadline=deadline,
                 progress=lambda kind, data: self._report(order, kind, data),
                 domains=grant.decision.domains,
                 max_output_bytes=MAX_WORK_OUTPUT_BYTES,
+                peers=self._peers.work_for(grant, deadline),
             )
             async with asyncio.timeout(seconds) as limit:
                 output = await executor.execute(work)

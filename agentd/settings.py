@@ -25,6 +25,7 @@ from protocol.messages.fields import Labels
 CONFIG_FILE: Final = "config.toml"
 SOCKET_PATH: Final = "/ws/agent"
 _MAX_SETTING_FILE_BYTES: Final = 64 * 1024
+_DID: Final = "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}"
 _LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -50,7 +51,7 @@ class AgentSettings(BaseModel):
 
     data_dir: Path
     hub: str = ""
-    root: Annotated[str, Field(pattern="^(did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44})?$")] = ""
+    root: Annotated[str, Field(pattern=f"^({_DID})?$")] = ""
     join: SecretStr | None = None
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")] = Field(
         default_factory=default_name
@@ -82,6 +83,8 @@ class AgentSettings(BaseModel):
     max_running: Count = 64
     max_open_orders: Count = 10_000
 
+    peers: Mapping[str, Annotated[str, Field(pattern=f"^{_DID}$")]] = {}
+    """The `[peers]` table: names of this agent's own for other agents' DIDs."""
     executors: Mapping[str, Any] = {}
     """The `[executors]` table; its form is `agentd.executors.settings`' concern."""
 
@@ -182,8 +185,8 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, Any], d
 def _from_text(name: str, text: str) -> Any:
     if name == "labels":
         return dict(parse_label(item) for item in text.split(",") if item)
-    if name == "executors":
-        raise SettingsError("executors are set in the file only")
+    if name in ("executors", "peers"):
+        raise SettingsError(f"{name} are set in the file only")
     return text
 
 

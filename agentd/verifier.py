@@ -11,6 +11,7 @@ from agentd.clock import Clock
 from agentd.standing import Standing
 from agentd.state import StateDatabase
 from agentd.state.documents import SeenDocument, seen_document
+from agentd.state.peers import get_peer_order
 from agentd.usage import UsageLedger
 from protocol.authority import (
     Grant,
@@ -19,11 +20,12 @@ from protocol.authority import (
     decide_order_limits,
     is_stranger,
 )
+from protocol.conditions import ConditionContext
 from protocol.envelope import Envelope
-from protocol.errors import UnknownSignerError
+from protocol.errors import BadChainError, PolicyDeniedError, UnknownSignerError
 from protocol.limits_window import Usage, Wait
 from protocol.messages import Intent
-from protocol.policy import Policy
+from protocol.policy import Decision, Effect, Policy, decide_policy
 from protocol.verification import Side, Verified, verify_document
 
 
@@ -89,7 +91,41 @@ class Verifier:
         """
         now = self._clock.later()
         usage = self._ledger.measure(now)
-        return authorize_intent(verified, self._standing.view(), now=now, usage=usage)
+        grant = authorize_intent(verified, self._standing.view(), now=now, usage=usage)
+        cause = verified.payload.batch_id
+        if cause is not None and get_peer_order(self._state.reader, cause) is not None:
+            raise BadChainError("made for an order that this agent gave: a circle")
+        return grant
+
+    def decide_action(self, grant: Grant, action: str, params: dict[str, Any]) -> Decision:
+        """Return what this agent's policy says about an action within an order at work.
+
+        Raises:
+            NoPolicyError, PolicyExpiredError, PolicyDeniedError: it may not be done.
+        """
+        now = self._clock.later()
+        usage = self._ledger.measure(now)
+        view = self._standing.view()
+        order = grant.intent.payload
+        context = ConditionContext(
+            action=action,
+            params=params,
+            realm=order.realm,
+            caller_did=grant.intent.envelope.sender_did,
+            on_behalf_of=order.on_behalf_of,
+            depth=grant.chain.depth,
+            now=now,
+            agent_did=view.agent_did,
+            agent_name=view.agent_name,
+            agent_labels=view.agent_labels,
+            tokens_today=usage.tokens_today,
+            cents_today=usage.cents_today,
+            orders_this_hour=usage.orders_this_hour,
+        )
+        decision = decide_policy(view.policy, context=context, now=now, expires=view.policy_expires)
+        if decision.effect is not Effect.ALLOW:
+            raise PolicyDeniedError(rule=decision.rule)
+        return decision
 
     def is_due(self, verified: Verified[Intent]) -> bool:
         """Whether the order may start by its own times.

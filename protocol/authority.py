@@ -24,6 +24,7 @@ from protocol.delegation import (
     verify_chain,
 )
 from protocol.errors import (
+    BadChainError,
     BadParamsError,
     OrderExpiredError,
     PersonNotGrantedError,
@@ -169,6 +170,8 @@ def authorize_intent(
     signer = intent.envelope.public_key
     forbid_hub = view.require_operator_signature
     chain = view.chain_to(signer, order.proof, now=now, forbid_hub=forbid_hub)
+    if any(link.delegation.subject == view.agent_did for link in chain.links):
+        raise BadChainError("the order comes back to an agent of its own chain")
     context = ConditionContext(
         action=order.action,
         params=order.params,

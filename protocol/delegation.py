@@ -17,6 +17,7 @@ from protocol import limits
 from protocol.capabilities import covers_order
 from protocol.conditions import ConditionContext, compile_condition
 from protocol.errors import (
+    AuthorityError,
     BadChainError,
     ChainExpiredError,
     ConditionError,
@@ -112,7 +113,6 @@ def verify_chain(
         hub_delegation_id: id of the delegation in its `hello`.
         revocations: what counts for nothing.
         now: aware; never earlier than the last one used.
-        agent_did: this agent; it never orders itself through a chain of its own.
         forbid_hub: whether a chain through a hub's key counts for nothing.
 
     Raises:
@@ -154,6 +154,17 @@ def check_chain_covers(
     _check_links_cover(chain.links, action, realms, context)
 
 
+def check_chain_grants(chain: Chain, *, action: str, realms: Sequence[str], agent_did: str) -> None:
+    """Return when every link's capabilities cover it; conditions are not judged.
+
+    For a signer who looks for a proof: only the receiver knows what conditions speak of.
+
+    Raises:
+        NotGrantedError: a link does not cover it.
+    """
+    _check_granted(chain.links, action, realms, agent_did)
+
+
 def covers_for_person(
     person: str,
     *,
@@ -192,6 +203,39 @@ def covers_for_person(
             continue
         return True
     return False
+
+
+def find_chains(
+    signer: PublicKey,
+    *,
+    root: PublicKey,
+    held: Mapping[str, Link],
+    hub: PublicKey | None,
+    revocations: RevocationView,
+    now: datetime,
+) -> Iterator[Chain]:
+    """Yield every valid chain to `signer` that can be made of what is held, longest-lived first.
+
+    For whoever is about to sign and must name a proof; a chain that is not valid is passed over.
+    """
+    by_digest = {link.digest: link for link in held.values()}
+    did = signer.did
+    ends = [link for link in held.values() if link.delegation.subject == did]
+    for last in sorted(ends, key=lambda link: link.expires, reverse=True):
+        try:
+            yield verify_chain(
+                root=root,
+                signer=signer,
+                proof=[link.id for link in _links_up_from(last, by_digest)],
+                held=held,
+                hub=hub,
+                hub_delegation_id=None,
+                revocations=revocations,
+                now=now,
+                forbid_hub=False,
+            )
+        except AuthorityError:
+            continue
 
 
 def passes_through_hub(
@@ -289,14 +333,7 @@ def _check_shape(root: PublicKey, subject: str, links: Sequence[Link]) -> None:
 def _check_links_cover(
     links: Sequence[Link], action: str, realms: Sequence[str], context: ConditionContext
 ) -> None:
-    wanted: Sequence[str | None] = tuple(realms) or (None,)
-    for link in links:
-        for realm in wanted:
-            if not any(
-                covers_order(capability, action=action, realm=realm, agent=context.agent_did)
-                for capability in link.delegation.capabilities
-            ):
-                raise NotGrantedError("the chain does not grant this here")
+    _check_granted(links, action, realms, context.agent_did)
     variables: dict[str, object] | None = None
     for source in _conditions(links):
         variables = variables if variables is not None else context.variables()
@@ -306,6 +343,19 @@ def _check_links_cover(
             raise ConditionFalseError(f"a condition is in error: {exc}") from exc
         if not holds:
             raise ConditionFalseError("a condition of the chain is false")
+
+
+def _check_granted(
+    links: Sequence[Link], action: str, realms: Sequence[str], agent_did: str
+) -> None:
+    wanted: Sequence[str | None] = tuple(realms) or (None,)
+    for link in links:
+        for realm in wanted:
+            if not any(
+                covers_order(capability, action=action, realm=realm, agent=agent_did)
+                for capability in link.delegation.capabilities
+            ):
+                raise NotGrantedError("the chain does not grant this here")
 
 
 def _conditions(links: Iterable[Link]) -> Iterator[str]:

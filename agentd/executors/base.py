@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 
 from agentd.errors import ExecutorError
+from agentd.executors.peer_orders import NoPeers, PeerOrders
 from agentd.sandbox import Sandbox
 from agentd.workspace import Workspace
 from protocol import limits
@@ -61,6 +62,7 @@ class Work:
         progress: takes reports while it runs.
         domains: host patterns of the matching policy rule; None or empty means no host.
         max_output_bytes: JCS bytes its output may have; higher where the caller uploads.
+        peers: orders work from other agents, for this order.
     """
 
     grant: Grant
@@ -71,6 +73,7 @@ class Work:
     progress: Progress = field(default=ignore_progress)
     domains: tuple[str, ...] | None = None
     max_output_bytes: int = limits.MAX_OUTPUT_BYTES
+    peers: PeerOrders = field(default_factory=NoPeers)
 
     def params_as(self, model: type[P]) -> P:
         """Return the params as `model`.

@@ -20,6 +20,7 @@ from agentd.executors.base import Executor
 from agentd.executors.echo import Echo
 from agentd.executors.files import FilesList, FilesRead, FilesWrite
 from agentd.executors.http import HttpGet
+from agentd.executors.peer import PeerOrder
 from agentd.executors.search import FilesSearch
 from agentd.executors.settings import ExecutorSettings
 from agentd.executors.shell import ShellExec
@@ -60,6 +61,7 @@ def list_builtin_executors(settings: ExecutorSettings) -> list[Executor]:
             allow_private=settings.http_allow_private, max_body_bytes=settings.http_max_body_bytes
         ),
         ShellExec(),
+        PeerOrder(),
     ]
 
 

@@ -92,6 +92,11 @@ def forget_expired(connection: sqlite3.Connection, now_ms: int) -> None:
         "DELETE FROM decisions WHERE request_id NOT IN (SELECT request_id FROM approvals)"
     )
     connection.execute(
+        "DELETE FROM peer_orders WHERE expires_ms < ? AND NOT EXISTS "
+        "(SELECT 1 FROM orders WHERE orders.id = cause AND orders.state <> 'finished')",
+        (now_ms,),
+    )
+    connection.execute(
         "DELETE FROM orders WHERE state = 'finished' AND expires_ms < ? "
         "AND id NOT IN (SELECT intent_id FROM results)",
         (now_ms,),

@@ -46,6 +46,13 @@ CREATE TABLE results (        -- the outbox: signed bytes, until the hub has ack
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX results_open ON results (stored_ms) WHERE acked = 0;
 
+CREATE TABLE peer_orders (    -- what this agent has ordered from others, until it expires; `cause`
+    id TEXT PRIMARY KEY, cause TEXT NOT NULL, ordinal INTEGER NOT NULL, -- is the order it did
+    peer TEXT NOT NULL, digest TEXT NOT NULL, wire BLOB NOT NULL,       -- this for
+    delegations TEXT NOT NULL, expires_ms INTEGER NOT NULL,
+    answer BLOB, code TEXT, message TEXT, UNIQUE (cause, ordinal)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE approvals (      -- questions put to people
     request_id TEXT PRIMARY KEY, intent_id TEXT NOT NULL, call_digest TEXT NOT NULL,
     request TEXT NOT NULL, rule TEXT NOT NULL, expires_ms INTEGER NOT NULL,

@@ -1,6 +1,6 @@
-"""Which agents a delegation concerns: those it names, in the realms it names.
+"""Which agents a delegation concerns: those it names, in the realms it names, and its subject.
 
-Pure. An agent that a delegation does not concern could do nothing with it, and need not know.
+An agent that a delegation does not concern could do nothing with it, and need not know.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from protocol import limits
 from storage.records import AgentRecord, DelegationRecord
 from storage.unit_of_work import UnitOfWork
 
@@ -28,5 +29,18 @@ def reached_agents(uow: UnitOfWork, delegation: DelegationRecord) -> list[str]:
     return [
         agent.did
         for agent in uow.agents.matching(states=("active", "quarantined"))
-        if reaches(delegation.capabilities, agent)
+        if delegation.subject == agent.did or reaches(delegation.capabilities, agent)
     ]
+
+
+def above(uow: UnitOfWork, delegation: DelegationRecord) -> list[DelegationRecord]:
+    """Return what a delegation was lent out of, root first; its subject needs it as proof."""
+    found: list[DelegationRecord] = []
+    parent = delegation.parent_digest
+    while parent is not None and len(found) < limits.MAX_CHAIN_LINKS:
+        record = uow.delegations.get_by_digest(parent)
+        if record is None:
+            break
+        found.insert(0, record)
+        parent = record.parent_digest
+    return found

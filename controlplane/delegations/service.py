@@ -15,7 +15,7 @@ from controlplane import clock
 from controlplane.access.authorize import Actor, authorize
 from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import chain_of, links_to
-from controlplane.delegations.reach import reached_agents
+from controlplane.delegations.reach import above, reached_agents
 from controlplane.delegations.revocations import add_revocations
 from controlplane.errors import HiddenError, InvalidFieldError
 from controlplane.first_start import delegation_record, document_record
@@ -198,6 +198,9 @@ def store_delegation(
         at=now,
     )
     told = reached_agents(uow, record)
+    if record.subject in told:
+        for parent in above(uow, record):
+            uow.outbox.add(record.subject, OutboxKind.DELEGATION, parent.id, parent.wire)
     for did in told:
         uow.outbox.add(did, OutboxKind.DELEGATION, record.id, record.wire)
     return record, told

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from controlplane.context import Hub
-from controlplane.delegations.reach import reaches
+from controlplane.delegations.reach import above, reaches
 from controlplane.intents.service import reconcile_holds
 from protocol.messages.enrolment import MAX_HELD_INTENTS, Holds, RegisterAck
-from storage.records import AgentRecord, IntentRecord
+from storage.records import AgentRecord, DelegationRecord, IntentRecord
 from storage.unit_of_work import UnitOfWork
 
 MAX_DELEGATIONS = 400
@@ -73,8 +73,15 @@ def _missing(agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: datetime) -
     held = frozenset(holds.delegations)
     wires: list[bytes] = []
     size_bytes = 0
+    wanted: dict[str, DelegationRecord] = {}
     for record in uow.delegations.for_agent(agent.did, now):
-        if record.id in held or not reaches(record.capabilities, agent):
+        if record.subject == agent.did:
+            wanted.update((one.id, one) for one in above(uow, record))
+        elif not reaches(record.capabilities, agent):
+            continue
+        wanted[record.id] = record
+    for record in wanted.values():
+        if record.id in held:
             continue
         size_bytes += len(record.wire)
         if len(wires) >= MAX_DELEGATIONS or size_bytes > MAX_DELEGATION_BYTES:

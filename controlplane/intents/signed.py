@@ -84,6 +84,10 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
         for link in links:
             keep_delegation(uow, link, actor.subject)
         _send_proof(uow, agent.did, record.delegation_ids)
+        for link in links:
+            # What is lent to the receiver itself, to order on with: it needs it before the order.
+            if link.payload["subject"] == agent.did:
+                uow.outbox.add(agent.did, OutboxKind.DELEGATION, link.id, link.wire)
         uow.intents.add_many([record])
         uow.outbox.add(agent.did, OutboxKind.INTENT, record.id, signer=record.signer)
         uow.audit.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, or_, select
 
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
@@ -46,12 +46,15 @@ class Delegations(Repository[DelegationRecord]):
         return self._all(_T.id.in_(ids), order=_T.id) if ids else []
 
     def for_agent(self, agent_did: str, now: datetime) -> Sequence[DelegationRecord]:
-        """Return what an agent should hold: reaches it, not revoked, not expired; parents first."""
+        """Return what an agent should hold: reaches it or was lent to it, and is still good.
+
+        Parents first.
+        """
         reaching = select(delegation_agents.c.delegation_id).where(
             delegation_agents.c.agent_did.in_([agent_did, _EVERY_AGENT])
         )
         return self._all(
-            _T.id.in_(reaching),
+            or_(_T.id.in_(reaching), _T.subject == agent_did),
             _T.revoked_at.is_(None),
             _T.expires_at > TIME.encode(now),
             order=_T.id,

@@ -19,7 +19,8 @@ from protocol.ids import is_action
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "plugins" / "words"
 BUILT_IN = {
-    "echo", "files.read", "files.write", "files.list", "files.search", "http.get", "shell.exec",
+    "echo", "files.read", "files.write", "files.list", "files.search", "http.get",
+    "peer.order", "shell.exec",
 }  # fmt: skip
 GOOD = """
     from pydantic import BaseModel
