@@ -1,4 +1,4 @@
-"""PROTOCOL section 7, step 7: an order held for people, from asking to the end."""
+"""SPEC section 7, step 7: an order held for people, from asking to the end."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_decision_over_another_call_is_not_taken(fleet: Fleet) -> None:
     assert system.end(intent)["state"] == "succeeded"
 
 
-def test_a_held_order_survives_a_kill_of_both_sides(fleet: Fleet) -> None:
+def test_a_held_order_survives_a_kill_of_the_agent(fleet: Fleet) -> None:
     system = fleet.system
     rule = {
         "id": "ask",

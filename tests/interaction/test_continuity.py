@@ -1,4 +1,4 @@
-"""PROTOCOL sections 4 and 8 on whole systems: away, back, drained, shut out, held still."""
+"""SPEC sections 4 and 8 on whole systems: away, back, drained, shut out, held still."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PROTOCOL section 5 on whole systems: how an agent comes in, and what it shows on the way."""
+"""SPEC section 5 on whole systems: how an agent comes in, and what it shows on the way."""
 
 from __future__ import annotations
 

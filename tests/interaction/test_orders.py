@@ -1,4 +1,4 @@
-"""PROTOCOL sections 6 to 8 on a whole system: orders, their ends, and who says so."""
+"""SPEC sections 6 to 8 on a whole system: orders, their ends, and who says so."""
 
 from __future__ import annotations
 
