@@ -45,7 +45,7 @@ class AgentFailure(click.ClickException):
             shown = {"error": {"code": self._error.code, "message": self._error.message}}
             click.echo(json.dumps(shown), err=True)
         else:
-            click.echo(f"Error: {self._error.message} ({self._error.code})", err=True)
+            click.echo(f"writ: {self._error.message} [{self._error.code}]", err=True)
 
 
 def _shared(function: F) -> F:

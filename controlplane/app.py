@@ -19,7 +19,7 @@ from controlplane.audit.service import RecordKeeper
 from controlplane.context import Hub
 from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
-from controlplane.files.storage import StorageKeeper
+from controlplane.file_stores import StorageKeeper
 from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
-    from controlplane.files.storage import StorageKeeper
+    from controlplane.file_stores import StorageKeeper
     from controlplane.secrets import SecretBox
     from controlplane.telemetry import Metrics
     from storage.database import Database

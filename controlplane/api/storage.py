@@ -11,8 +11,8 @@ from controlplane.api.agents import parse_if_match
 from controlplane.api.operation import Body, Call, Reply, View, operation
 from controlplane.api.views import etag_of, time_view
 from controlplane.errors import InvalidFieldError
-from controlplane.files.places import Place, parse_url
-from controlplane.files.storage import Storage, merge_place
+from controlplane.file_places import Place, parse_url
+from controlplane.file_stores import Storage, merge_place
 from storage.files.credentials import S3Credentials
 
 _TEXT = Field(min_length=1, max_length=500)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
-from controlplane.cli.failures import USAGE, CliError, ProblemError, UnreachableError
+from controlplane.cli.failures import TIMED_OUT, USAGE, CliError, ProblemError, UnreachableError
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_SPACE = re.compile(r"[^\x21-\x7e]")
 _TIMEOUT = urllib3.Timeout(connect=5, read=60)
 
 
@@ -20,8 +23,10 @@ class HubClient:
     """One hub, one key. Every method raises `ProblemError` or `UnreachableError`, nothing else."""
 
     def __init__(self, url: str, *, api_key: str | None) -> None:
-        if not url.startswith(("http://", "https://")):
+        if not _is_address(url):
             raise CliError(f"{url!r} is no address: http://... or https://...", exit_code=USAGE)
+        if api_key and (not api_key.isascii() or not api_key.isprintable() or " " in api_key):
+            raise CliError("the API key has characters that no key has", exit_code=USAGE)
         self.url = url.rstrip("/")
         self._headers = {"Accept": "application/json", "User-Agent": "writ"}
         if api_key:
@@ -62,10 +67,23 @@ class HubClient:
         query: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         timeout_seconds: float | None = None,
+        stream: Iterable[bytes] | None = None,
     ) -> Any:
-        """Send one request and return its JSON, or None for an empty answer."""
-        answer = self._send(method, path, body, query, headers, timeout_seconds)
-        data = answer.read(MAX_ANSWER_BYTES)
+        """Send one request and return its JSON, or None for an empty answer.
+
+        Args:
+            method: of HTTP.
+            path: below `/api/v1`.
+            body: a JSON value, or None.
+            query: values of None are left out.
+            headers: beside those that every request has.
+            timeout_seconds: for the answer.
+            stream: the body in pieces, instead of `body`; its length stands in `headers`.
+        """
+        sent = body if stream is None else stream
+        answer = self._send(method, path, sent, query, headers, timeout_seconds)
+        with self._broken_off():
+            data = answer.read(MAX_ANSWER_BYTES)
         answer.release_conn()
         if answer.status >= 400:
             raise _problem(answer.status, data)
@@ -79,12 +97,22 @@ class HubClient:
     def download(self, path: str, **query: Any) -> Iterator[bytes]:
         """Yield the body of a GET in pieces of up to 64 KiB."""
         answer = self._send("GET", path, None, query, None, None)
-        if answer.status >= 400:
-            raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+        with self._broken_off():
+            if answer.status >= 400:
+                raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+            try:
+                yield from answer.stream(65536)
+            finally:
+                answer.release_conn()
+
+    @contextlib.contextmanager
+    def _broken_off(self) -> Iterator[None]:
         try:
-            yield from answer.stream(65536)
-        finally:
-            answer.release_conn()
+            yield
+        except urllib3.exceptions.ReadTimeoutError as exc:
+            raise CliError(f"{self.url} took too long to answer", exit_code=TIMED_OUT) from exc
+        except urllib3.exceptions.HTTPError as exc:
+            raise UnreachableError(f"the answer of {self.url} broke off") from exc
 
     def events(self, path: str, *, read_seconds: float = 60) -> Iterator[tuple[str, Any]]:
         """Yield (event name, JSON data) of a server-sent stream until the hub ends it."""
@@ -113,7 +141,7 @@ class HubClient:
         if chosen:
             target += "?" + urlencode(chosen)
         sent = {**self._headers, **(headers or {})}
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        data = json.dumps(body).encode() if isinstance(body, dict | list) else body
         if data is not None:
             sent.setdefault("Content-Type", "application/json")
         if method == "POST":
@@ -132,9 +160,18 @@ class HubClient:
                 redirect=False,
             )
         except urllib3.exceptions.ReadTimeoutError as exc:
-            raise CliError(f"{self.url} took too long to answer", exit_code=6) from exc
+            raise CliError(f"{self.url} took too long to answer", exit_code=TIMED_OUT) from exc
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             raise UnreachableError(f"no hub answers at {self.url}") from exc
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not _SPACE.search(url)
 
 
 def segment(text: str) -> str:

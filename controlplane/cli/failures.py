@@ -79,7 +79,8 @@ class ProblemError(CliError):
                 for one in fields
                 if isinstance(one, dict)
             ]
-            text = f"{text}: " + "; ".join(lines)
+            told = "; ".join(lines)
+            text = told if len(lines) == 1 and text in told else f"{text}: {told}"
         super().__init__(text, exit_code=BY_HTTP_STATUS.get(status, FAILED), code=code)
         self.status = status
         self.problem = problem
@@ -100,7 +101,7 @@ def report(error: Error, *, as_json: bool) -> int:
 
 def run_and_exit(command: click.Command) -> NoReturn:
     """Run a click command; never a traceback for anything a user can cause."""
-    as_json = "--json" in sys.argv[1:]
+    as_json = _wants_json(sys.argv[1:])
     try:
         outcome = command.main(prog_name="writ", standalone_mode=False)
         sys.stdout.flush()
@@ -111,7 +112,12 @@ def run_and_exit(command: click.Command) -> NoReturn:
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:
-        exc.show()
+        if isinstance(exc, click.exceptions.NoArgsIsHelpError):
+            exc.show()
+        elif type(exc).show is click.ClickException.show or isinstance(exc, click.UsageError):
+            _report_usage(exc, as_json=as_json)
+        else:  # the agent's commands have their own form of the same
+            exc.show()
         sys.exit(exc.exit_code)
     except BrokenPipeError:
         # whoever read our output has gone: not our failure, and nothing more may be written
@@ -119,3 +125,27 @@ def run_and_exit(command: click.Command) -> NoReturn:
         sys.exit(141)
     except Error as exc:
         sys.exit(report(exc, as_json=as_json))
+    except UnicodeDecodeError:
+        error = CliError("a file that should be text is not UTF-8", exit_code=USAGE, code="usage")
+        sys.exit(report(error, as_json=as_json))
+    except OSError as exc:
+        about = f"{exc.filename}: " if exc.filename else ""
+        sys.exit(report(CliError(f"{about}{exc.strerror or exc}", code="os"), as_json=as_json))
+    except Exception as exc:
+        if os.environ.get("WRIT_DEBUG"):
+            raise
+        text = f"a mistake in writ: {type(exc).__name__}; WRIT_DEBUG=1 shows where"
+        sys.exit(report(CliError(text, code="internal"), as_json=as_json))
+
+
+def _report_usage(error: click.ClickException, *, as_json: bool) -> None:
+    text = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    if not as_json and context is not None:
+        text += f" (see: {context.command_path} --help)"
+    report(CliError(text, exit_code=USAGE, code="usage"), as_json=as_json)
+
+
+def _wants_json(words: list[str]) -> bool:
+    joined = " ".join(words)
+    return "--json" in words or "-o json" in joined or "-ojson" in words or "=json" in joined

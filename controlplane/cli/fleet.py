@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from controlplane.cli.client import segment
+from controlplane.cli.completion import AgentName
 from controlplane.cli.output import Column
 from controlplane.cli.session import Session
 
@@ -59,7 +60,7 @@ def list_agents(session: Session, /, limit: int, query: str | None, **filters: A
 
 
 @agents.command("show")
-@click.argument("agent")
+@click.argument("agent", type=AgentName())
 @click.pass_obj
 def show_agent(session: Session, agent: str) -> None:
     """Show one agent by name or DID, with the actions it declares."""
@@ -71,7 +72,7 @@ def show_agent(session: Session, agent: str) -> None:
 
 
 @agents.command("label")
-@click.argument("agent")
+@click.argument("agent", type=AgentName())
 @click.argument("labels", nargs=-1, required=True)
 @click.pass_obj
 def label_agent(session: Session, agent: str, labels: tuple[str, ...]) -> None:
@@ -86,7 +87,7 @@ def label_agent(session: Session, agent: str, labels: tuple[str, ...]) -> None:
 
 
 @agents.command("revoke")
-@click.argument("agent")
+@click.argument("agent", type=AgentName())
 @click.option("--reason", default="", help="Kept in the record.")
 @click.confirmation_option(prompt="A revoked key never comes back. Go on?")
 @click.pass_obj
@@ -221,4 +222,5 @@ def load_structured(text: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as exc:
-        raise click.BadParameter(f"neither JSON nor YAML: {exc}") from exc
+        text = " ".join(str(exc).split())
+        raise click.BadParameter(f"neither JSON nor YAML: {text}") from exc

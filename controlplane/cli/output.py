@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -69,9 +71,17 @@ class Printer:
         """Print a table that fits the terminal; piped, nothing is cut and no colour is used."""
         on_terminal = sys.stdout.isatty()
         lines = [list(headings), *[list(row) for row in rows]]
+        if on_terminal:
+            now = datetime.now(UTC)
+            lines = [lines[0], *([shorten(text, now) for text in line] for line in lines[1:])]
         widths = [max(display_width(line[n]) for line in lines) for n in range(len(headings))]
         if on_terminal:
-            widths = shrink(widths, shutil.get_terminal_size((80, 24)).columns)
+            total = shutil.get_terminal_size((80, 24)).columns
+            fixed = {n for n, heading in enumerate(headings) if heading in NEVER_CUT}
+            shown = choose_columns(widths, total, fixed)
+            lines = [[line[n] for n in shown] for line in lines]
+            kept = {place for place, n in enumerate(shown) if n in fixed}
+            widths = shrink([widths[n] for n in shown], total, kept)
         for number, line in enumerate(lines):
             cells = [fit(text, width) for text, width in zip(line, widths, strict=True)]
             text = "  ".join(cells).rstrip()
@@ -107,13 +117,47 @@ def clean(text: str, *, keep: str = "") -> str:
 
 GAP = 2
 NARROWEST = 6
+READABLE = 10
 
 
-def shrink(widths: Sequence[int], total: int) -> list[int]:
+NEVER_CUT = frozenset({"ID", "FINGERPRINT"})
+"""Headings of what people copy or compare: half of it is worth nothing."""
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def shorten(text: str, now: datetime) -> str:
+    """Return what a person needs of a cell: times as distances, DIDs as their two ends."""
+    if _TIME.fullmatch(text):
+        seconds = int((now - datetime.fromisoformat(text)).total_seconds())
+        size, unit = next((u for u in _UNITS if abs(seconds) >= u[0]), _UNITS[-1])
+        distance = f"{abs(seconds) // size} {unit}"
+        return f"{distance} ago" if seconds >= 0 else f"in {distance}"
+    if text.startswith("did:key:") and len(text) > 40:
+        return f"{text[:14]}\N{HORIZONTAL ELLIPSIS}{text[-6:]}"
+    return text
+
+
+def choose_columns(widths: Sequence[int], total: int, fixed: Set[int]) -> list[int]:
+    """Return the columns that fit in `total` at all; those furthest right are left out first."""
+    least = [width if n in fixed else min(width, READABLE) for n, width in enumerate(widths)]
+    shown = list(range(len(widths)))
+    while sum(least[n] for n in shown) + GAP * (len(shown) - 1) > total:
+        loose = [n for n in shown[1:] if n not in fixed]
+        if not loose:
+            break
+        shown.remove(loose[-1])
+    return shown
+
+
+def shrink(widths: Sequence[int], total: int, fixed: Set[int] = frozenset()) -> list[int]:
     """Return widths whose sum and gaps fit in `total`; the widest columns give way first."""
     fitted = list(widths)
-    while sum(fitted) + GAP * (len(fitted) - 1) > total and max(fitted) > NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    while sum(fitted) + GAP * (len(fitted) - 1) > total:
+        loose = [n for n, width in enumerate(fitted) if n not in fixed and width > NARROWEST]
+        if not loose:
+            break
+        fitted[max(loose, key=lambda n: (fitted[n], -n))] -= 1
     return fitted
 
 

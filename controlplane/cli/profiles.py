@@ -39,7 +39,7 @@ def load_profiles() -> dict[str, Profile]:
     path = profiles_path()
     try:
         mode = path.stat().st_mode
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as exc:
@@ -47,8 +47,11 @@ def load_profiles() -> dict[str, Profile]:
     if mode & 0o077:
         raise CliError(f"{path} holds keys and is readable for others: chmod 600 it")
     try:
-        rows = json.loads(text)["profiles"]
-        return {row["name"]: Profile(**row) for row in rows}
+        rows = json.loads(data)["profiles"]
+        found = {row["name"]: Profile(**row) for row in rows}
+        if not all(isinstance(one.url, str) for one in found.values()):
+            raise TypeError
+        return found
     except (ValueError, KeyError, TypeError) as exc:
         raise CliError(f"{path} is damaged; delete it and log in again") from exc
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from controlplane.cli.failures import USAGE, CliError
 from controlplane.cli.profiles import choose_profile
 
 if TYPE_CHECKING:
@@ -60,5 +61,7 @@ def _read_secret(variable: str) -> str | None:
     path = os.environ.get(variable)
     if not path:
         return None
-    with open(path, encoding="utf-8") as file:
-        return file.read().strip()
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise CliError(f"{variable}: {path} cannot be read", exit_code=USAGE) from exc

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from controlplane.cli.client import segment
+from controlplane.cli.completion import AgentName
 from controlplane.cli.failures import BY_INTENT_STATE, TIMED_OUT, CliError
 from controlplane.cli.fleet import load_structured
 from controlplane.cli.output import Column
@@ -22,13 +23,13 @@ LIST_COLUMNS: list[Column] = [
     ("STATE", "state"),
     ("AGENT", lambda i: i.get("agentName") or i.get("agent")),
     ("ACTION", "action"),
-    ("BY", "submittedBy"),
     ("CREATED", "createdAt"),
+    ("BY", "submittedBy"),
 ]
 
 
 @click.command()
-@click.argument("target")
+@click.argument("target", type=AgentName())
 @click.argument("action")
 @click.option("-p", "params", multiple=True, metavar="KEY=VALUE", help="JSON if it reads as JSON.")
 @click.option("--params", "params_file", type=click.File("r"), help="JSON or YAML; - for stdin.")

@@ -166,7 +166,7 @@ async def test_who_may_not_change_settings_may_not_test_them(served: ServedHub) 
 
 
 async def test_another_hub_process_on_the_same_database_follows(tmp_path: Path) -> None:
-    from controlplane.files.storage import StorageKeeper
+    from controlplane.file_stores import StorageKeeper
 
     async with serve(tmp_path / "hub") as served:
         hub = served.hub

@@ -16,7 +16,7 @@ import structlog
 
 from controlplane.access.authorize import Actor
 from controlplane.errors import HubError, PreconditionError, StateConflictError
-from controlplane.files.places import Place, open_place, seal_place, unseal_place
+from controlplane.file_places import Place, open_place, seal_place, unseal_place
 from controlplane.secrets import SecretBox
 from controlplane.settings import HubSettings
 from protocol.errors import Error
