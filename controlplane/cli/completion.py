@@ -10,7 +10,7 @@ from protocol.errors import Error
 MAX_OFFERED = 50
 
 
-class AgentName(click.ParamType):
+class AgentName(click.types.StringParamType):
     """An agent's name or DID; completes names of agents the caller may see."""
 
     name = "agent"
