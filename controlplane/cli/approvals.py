@@ -1,4 +1,4 @@
-"""`writ approvals`, `writ policies`: who may do what, and who said so."""
+"""`writ approvals ...`: what waits for a person, decided here or signed here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from controlplane.cli.client import segment
-from controlplane.cli.fleet import find_agent, load_structured
 from controlplane.cli.output import Column
 from controlplane.cli.session import Session
 
@@ -102,53 +101,3 @@ def approve(session: Session, approval: str, reason: str, sign: str | None) -> N
 def reject(session: Session, approval: str, reason: str, sign: str | None) -> None:
     """Deny it; final."""
     _decide(session, approval, False, reason, sign)
-
-
-@click.group()
-def policies() -> None:
-    """See and set what agents may do."""
-
-
-@policies.command("list")
-@click.option("--agent", help="Only policies of this agent.")
-@click.option("--limit", default=200, show_default=True, type=click.IntRange(1, 10_000))
-@click.pass_obj
-def list_policies(session: Session, agent: str | None, limit: int) -> None:
-    """List the policies in force."""
-    did = find_agent(session, agent)["did"] if agent else None
-    page = session.client.pages("/policies", limit=limit, agent=did)
-    columns: list[Column] = [
-        ("ID", "id"),
-        ("AGENT", lambda p: p.get("agentName") or p.get("agent")),
-        ("VERSION", "version"),
-        ("RULES", lambda p: len(p.get("rules") or [])),
-        ("CREATED", "createdAt"),
-    ]
-    session.printer.listing(page, columns, empty="no policies")
-
-
-@policies.command("show")
-@click.argument("policy")
-@click.pass_obj
-def show_policy(session: Session, policy: str) -> None:
-    """Show one policy with its rules."""
-    session.printer.data(session.client.get(f"/policies/{segment(policy)}"))
-
-
-@policies.command("apply")
-@click.argument("file", type=click.File("r"))
-@click.option("--agent", required=True, help="Name or DID of the agent it is for.")
-@click.option("--realm", "realms", multiple=True, help="Default: the realms of the agent.")
-@click.pass_obj
-def apply_policy(session: Session, file: Any, agent: str, realms: tuple[str, ...]) -> None:
-    """Sign a policy (JSON or YAML: rules, limits) and send it to an agent."""
-    loaded = load_structured(file.read())
-    if not isinstance(loaded, dict) or "rules" not in loaded:
-        raise click.UsageError("a policy file holds an object with `rules`")
-    found = find_agent(session, agent)
-    body: dict[str, Any] = {"agent": found["did"], "rules": loaded["rules"]}
-    body["realms"] = list(realms) or loaded.get("realms") or found.get("realms")
-    if loaded.get("limits"):
-        body["limits"] = loaded["limits"]
-    made = session.client.post("/policies", body)
-    session.printer.record(made, [("id", "id"), ("version", "version"), ("agent", "agent")])
