@@ -18,7 +18,7 @@ ROWS: Final = (
         "connection.deflate",
         "4",
         "permessage-deflate is off",
-        gap="set in one place on each side and never negotiated; no test offers the extension",
+        "controlplane/hub/test_time_ends_orders.py::test_compression_is_never_agreed",
     ),
     row(
         "connection.sizes",

@@ -109,13 +109,15 @@ ROWS: Final = (
         "delivery.expired-dispatched",
         "8",
         "a dispatched order expires when the agent is back and does not hold it",
-        gap="decided in `controlplane.intents.state`; no test of its own",
+        "controlplane/hub/test_time_ends_orders.py::"
+        "test_a_sent_order_expires_when_the_agent_is_back_without_it",
     ),
     row(
         "delivery.unconfirmed",
         "8",
         "7 days after `expires` without the agent an order ends as expired, `unconfirmed`",
-        gap="decided in `controlplane.intents.state`; no test moves the hub's clock that far",
+        "controlplane/hub/test_time_ends_orders.py::"
+        "test_a_week_without_the_agent_ends_a_sent_order_unconfirmed",
     ),
     row(
         "delivery.cancel-queued",

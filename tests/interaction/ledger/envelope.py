@@ -195,7 +195,7 @@ ROWS: Final = (
         "3",
         "`error` names code, message and `inReplyTo` where an id could be read; it is not "
         "answered by an `error`",
-        "protocol/test_session_online.py::test_rows_9_and_10_answer_and_the_connection_lives",
+        "protocol/test_session_online.py::test_rows_2_3_and_5_close_4400",
         "protocol/test_session_online.py::test_a_bad_error_is_not_answered_by_an_error",
     ),
     row(
