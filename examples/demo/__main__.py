@@ -56,7 +56,9 @@ class Tally:
 
     def count(self, stage: Stage) -> dict[str, int]:
         """Ask the hub for every order again and count how each ended."""
-        states = [stage.writ("intents", "show", one)["state"] for one in sorted(self.ids)]
+        listed = stage.writ("intents", "list", "--limit", "10000")["items"]
+        found = {one["id"]: one["state"] for one in listed}
+        states = [found.get(one, "lost") for one in sorted(self.ids)]
         done = {"succeeded", "failed", "refused", "cancelled", "timed_out", "interrupted"}
         return {
             "intents": len(states),
@@ -177,6 +179,8 @@ def refusal_and_approval(stage: Stage, tally: Tally, made: dict[str, Any]) -> No
     tally.add(refused)
     decision = refused["result"]["decision"]["rule"]
     check(refused["state"] == "refused" and decision == "no-secrets", f"refused by rule {decision}")
+    told = stage.writ("policies", "explain", refused["id"])
+    check(told["rule"] == "no-secrets", "`writ policies explain` names the rule, and why no other")
 
     act("5. A call that needs a person waits for one")
     asked = stage.writ(*("run", "builder", "shell.exec", "-p", 'argv=["uname","-s"]', "--detach"))
@@ -197,9 +201,31 @@ def refusal_and_approval(stage: Stage, tally: Tally, made: dict[str, Any]) -> No
     check(signed["state"] == "succeeded", "an order the hub routed but did not sign")
 
 
+def strict(stage: Stage, tally: Tally, made: dict[str, Any]) -> None:
+    """Show an agent that the hub alone cannot order, whatever the hub signs."""
+    act("6. An agent that obeys operators, not the hub")
+    token = stage.writ("join-tokens", "create", "--auto-approve", "--name", "vault*")
+    vault = stage.start(
+        *("vault", "agent", "run", "--join", token["token"], "--name", "vault"),
+        *("--data-dir", str(stage.folder / "vault"), "--require-operator-signature"),
+    )
+    vault.wait_for(state="online")
+    policy = stage.folder / "vault.json"
+    policy.write_text(json.dumps({"rules": [POLICY["rules"][1]]}))
+    key = made["operatorKeyFile"]
+    stage.writ("policies", "apply", str(policy), "--agent", "vault", "--sign", key)
+    forged = stage.writ("run", "vault", "echo", "-p", "from=hub", expect=4)
+    tally.add(forged)
+    code = forged["result"]["error"]["code"]
+    check(code == "operator_required", f"an order of the hub's own making: refused, {code}")
+    signed = stage.writ("run", "vault", "echo", "-p", "from=operator", "--sign", key)
+    tally.add(signed)
+    check(signed["state"] == "succeeded", "the same order signed by an operator: done")
+
+
 def crash(stage: Stage, tally: Tally, builder: Process, words: list[str]) -> None:
     """Kill the agent in mid-order; nothing is lost, nothing is done twice."""
-    act("6. kill -9 in the middle of an order")
+    act("7. kill -9 in the middle of an order")
     running = stage.writ("run", "builder", "shell.exec", "-p", 'argv=["sleep","60"]', "--detach")
     tally.add(running)
     wait_until(
@@ -228,7 +254,7 @@ def crash(stage: Stage, tally: Tally, builder: Process, words: list[str]) -> Non
 
 def prove(stage: Stage, tally: Tally, root: str, intent: dict[str, Any]) -> None:
     """Verify a result and the record offline, and see a changed byte refused."""
-    act("7. Proof, without the hub")
+    act("8. Proof, without the hub")
     folder = stage.folder / "proof"
     stage.writ("intents", "show", intent["id"], "--documents", str(folder))
     report = stage.writ("verify", str(folder / "bundle.json"), "--root", root)
@@ -275,6 +301,7 @@ def main() -> int:
         builder, words = enrol(stage, made["rootDid"], url)
         first = real_work(stage, tally)
         refusal_and_approval(stage, tally, made)
+        strict(stage, tally, made)
         crash(stage, tally, builder, words)
         prove(stage, tally, made["rootDid"], first)
         counts = tally.count(stage)
@@ -282,7 +309,7 @@ def main() -> int:
         summary = {"ok": ok, **counts, "auditVerified": tally.audit_verified}
         if os.environ.get("ONCE") != "1":
             act("It is yours until Ctrl-C")
-            say(f"   dashboard {url}/\n   API docs  {url}/docs\n   API key   {made['apiKey']}")
+            say(f"   API docs  {url}/docs\n   API key   {made['apiKey']}")
             say(f"   try: WRIT_URL={url} WRIT_API_KEY=... writ agents list")
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except DemoError as exc:
