@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from controlplane.cli.output import clean
+from controlplane.cli.plain_text import clean
 
 if TYPE_CHECKING:
     from rich.text import Text

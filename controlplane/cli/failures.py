@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 import click
 
+from controlplane.cli.plain_text import clean
 from protocol.errors import Error, KeyFileError
 
 DONE: Final = 0
@@ -95,7 +96,8 @@ def report(error: Error, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": {"code": code, "message": error.message}}), file=sys.stderr)
     else:
-        click.echo(f"writ: {error.message} [{code}]", err=True)
+        # The hub may quote what an agent has said.
+        click.echo(clean(f"writ: {error.message} [{code}]", keep="\n"), err=True)
     return exit_code
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from controlplane.cli.failures import USAGE, CliError
+from controlplane.cli.plain_text import clean
 
 Column = tuple[str, str | Callable[[dict[str, Any]], object]]
 """A heading, and the field (dotted path) or function that fills it."""
@@ -90,7 +91,7 @@ class Printer:
     def say(self, text: str) -> None:
         """Tell a person something beside the data; silent for programs."""
         if self.for_people:
-            click.echo(text, err=True)
+            click.echo(clean(text, keep="\n\t"), err=True)
 
 
 def cell(item: dict[str, Any], source: str | Callable[[dict[str, Any]], object]) -> str:
@@ -108,11 +109,6 @@ def cell(item: dict[str, Any], source: str | Callable[[dict[str, Any]], object])
     if isinstance(value, dict):
         return clean(", ".join(f"{name}={one}" for name, one in value.items()))
     return clean(str(value))
-
-
-def clean(text: str, *, keep: str = "") -> str:
-    """Return `text` without control characters: what an agent says must not steer a terminal."""
-    return "".join(c if c in keep or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 GAP = 2

@@ -25,6 +25,7 @@ from protocol.errors import (
     ExpiredError,
     ForbiddenTypeError,
     FutureError,
+    IdReuseError,
 )
 from protocol.messages.intents import Intent
 from protocol.messages.registry import parse_payload
@@ -81,8 +82,7 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
     def unit(uow: UnitOfWork) -> IntentRecord | None:
         if not uow.documents.put_once(document_record(envelope, now)):
             return uow.intents.get(envelope.id)
-        for link in links:
-            keep_delegation(uow, link, actor.subject)
+        keep_presented(uow, links, actor.subject, root_did=hub.identity.root_did)
         _send_proof(uow, agent.did, record.delegation_ids)
         for link in links:
             # What is lent to the receiver itself, to order on with: it needs it before the order.
@@ -127,9 +127,41 @@ def verify_submitted(envelope: Envelope, expected_type: str) -> object:
     return parse_payload(envelope.type, envelope.payload)
 
 
+def keep_presented(uow: UnitOfWork, links: Sequence[Envelope], by: str, *, root_did: str) -> None:
+    """Keep those of the delegations that lead to the root by links kept; in whatever order.
+
+    Others are dropped: what is kept goes to agents, and counts when it is asked who may approve.
+    Whether a link lies inside its parent is the agent's to judge.
+    """
+    waiting = list(links)
+    while waiting:
+        left = [one for one in waiting if not _leads_to_root(uow, one, root_did)]
+        for one in waiting:
+            if one not in left:
+                keep_delegation(uow, one, by)
+        if len(left) == len(waiting):
+            return
+        waiting = left
+
+
+def _leads_to_root(uow: UnitOfWork, envelope: Envelope, root_did: str) -> bool:
+    parent_digest = envelope.payload["parent"]
+    if parent_digest is None:
+        return envelope.sender_did == root_did
+    parent = uow.delegations.get_by_digest(str(parent_digest))
+    return parent is not None and parent.subject == envelope.sender_did and parent.max_depth > 0
+
+
 def keep_delegation(uow: UnitOfWork, envelope: Envelope, by: str) -> bool:
-    """Keep a verified delegation; False when it was held already."""
-    if uow.delegations.get(envelope.id) is not None:
+    """Keep a verified delegation; False when it was held already.
+
+    Raises:
+        IdReuseError: another delegation is kept under its id.
+    """
+    known = uow.delegations.get(envelope.id)
+    if known is not None:
+        if known.digest != envelope.digest:
+            raise IdReuseError("another delegation is kept under this id")
         return False
     uow.documents.put_once(document_record(envelope, uow.now))
     uow.delegations.add(delegation_record(envelope, source="presented", created_by=by, now=uow.now))

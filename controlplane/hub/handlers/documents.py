@@ -25,8 +25,11 @@ def document_ack(
     def unit(uow: UnitOfWork) -> list[DocumentAckRecord]:
         now = clock.now()
         before = uow.documents.acks(did)
+        kept = _kept(uow, [item.id for item in items])
         news = []
         for item in items:
+            if item.id not in kept:
+                continue  # nothing of this hub's: an agent must not fill the record as it likes
             ack = DocumentAckRecord(did, item.id, item.digest, item.state, now, item.code)
             known = before.get(item.id)
             if known is not None and (known.digest, known.state, known.code) == (
@@ -58,6 +61,12 @@ def document_ack(
             )
 
     connection.effects.submit(unit, done, lambda _error: None)
+
+
+def _kept(uow: UnitOfWork, ids: list[str]) -> frozenset[str]:
+    """Return those of the ids that name a document this hub keeps."""
+    known = {one.id for one in uow.documents.get_many(ids)}
+    return frozenset(known | {one.id for one in uow.delegations.get_many(ids)})
 
 
 def refused_document(live: Live, connection: Connection, document_id: str) -> None:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from controlplane.cli.output import Printer, cell, clean, display_width, fit, shrink
+from controlplane.cli.output import Printer, cell, display_width, fit, shrink
+from controlplane.cli.plain_text import clean
 
 
 def test_control_characters_of_others_are_shown_inert() -> None:
