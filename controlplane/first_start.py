@@ -135,6 +135,7 @@ def key_record(
         created_at=now,
         prefix=api_key[:SHOWN_CHARS],
         user_id=user_id,
+        issuer_id=user_id,
     )
 
 
@@ -222,7 +223,7 @@ def _write_first_rows(uow: UnitOfWork, identity: HubIdentity, api_key: str, now:
             name=FIRST_ADMIN,
             created_at=now,
             updated_at=now,
-            roles=("admin",),
+            roles=("owner",),
             operator_did=identity.operator_did,
         )
     )

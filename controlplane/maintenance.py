@@ -19,6 +19,7 @@ from controlplane.context import Hub
 from controlplane.files.service import clear_unfinished
 from controlplane.intents import rollouts
 from controlplane.intents.service import announce
+from controlplane.people.standing import settle_everybody
 from controlplane.policies.service import refresh_policies
 from controlplane.policies.signing import renew_expiring
 from storage.unit_of_work import UnitOfWork
@@ -42,6 +43,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (5.0, follow_storage),
             (600.0, renew_policies),
             (3_600.0, mend_policies),
+            (600.0, settle_everybody),
             (600.0, forget_old),
             (600.0, clear_unfinished),
         )

@@ -10,17 +10,22 @@ from storage.repositories.agents import Agents
 from storage.repositories.api_keys import ApiKeys
 from storage.repositories.approvals import Approvals
 from storage.repositories.audit import Audit
+from storage.repositories.ceremonies import Ceremonies, Identities, RateWindows
 from storage.repositories.delegations import Delegations
+from storage.repositories.device_logins import DeviceLogins
 from storage.repositories.documents import Documents
 from storage.repositories.files import Files
 from storage.repositories.idempotency import Idempotency
 from storage.repositories.intents import Intents
+from storage.repositories.invitations import Invitations
 from storage.repositories.join_tokens import JoinTokens
 from storage.repositories.outbox import Outbox
+from storage.repositories.passkeys import Passkeys
 from storage.repositories.policies import Policies
 from storage.repositories.realms import Realms
 from storage.repositories.registrations import Registrations
 from storage.repositories.revocations import Revocations
+from storage.repositories.sessions import Sessions
 from storage.repositories.settings import Settings
 from storage.repositories.users import Users
 from storage.transaction import Transaction
@@ -48,6 +53,13 @@ class UnitOfWork:
         self.settings = Settings(transaction)
         self.idempotency = Idempotency(transaction)
         self.files = Files(transaction)
+        self.sessions = Sessions(transaction)
+        self.invitations = Invitations(transaction)
+        self.device_logins = DeviceLogins(transaction)
+        self.passkeys = Passkeys(transaction)
+        self.identities = Identities(transaction)
+        self.ceremonies = Ceremonies(transaction)
+        self.rate_windows = RateWindows(transaction)
 
     @property
     def now(self) -> datetime:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -87,6 +88,11 @@ def _actor_of(uow: UnitOfWork, record: ApiKeyRecord, now: datetime) -> Actor | N
     if record.expires_at is not None and record.expires_at <= now:
         return None
     scopes = frozenset(record.scopes) if record.scopes else None
+    issuer: Actor | None = None
+    if record.issuer_id is not None and record.issuer_id != record.user_id:
+        issuer = user_actor(uow, record.issuer_id)
+        if issuer is None:
+            return None
     if record.user_id is None:
         return Actor(
             kind="machine",
@@ -96,8 +102,17 @@ def _actor_of(uow: UnitOfWork, record: ApiKeyRecord, now: datetime) -> Actor | N
             scopes=scopes,
             realm=record.realm,
             key_id=record.id,
+            issuer=issuer,
         )
-    user = uow.users.get(record.user_id)
+    person = user_actor(uow, record.user_id)
+    if person is None:
+        return None
+    return replace(person, scopes=scopes, realm=record.realm, key_id=record.id, issuer=issuer)
+
+
+def user_actor(uow: UnitOfWork, user_id: str) -> Actor | None:
+    """Return what a user may right now; None when they are unknown or disabled."""
+    user = uow.users.get(user_id)
     if user is None or user.state != "active":
         return None
     realm_roles: dict[str, frozenset[str]] = {}
@@ -109,7 +124,4 @@ def _actor_of(uow: UnitOfWork, record: ApiKeyRecord, now: datetime) -> Actor | N
         name=user.name,
         roles=frozenset(user.roles),
         realm_roles=realm_roles,
-        scopes=scopes,
-        realm=record.realm,
-        key_id=record.id,
     )

@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from controlplane.access.permissions import PERMISSIONS, ROLES, Reach, scope_covers
+from controlplane.access.permissions import (
+    LADDER,
+    PERMISSIONS,
+    ROLES,
+    Reach,
+    rung_of,
+    scope_covers,
+)
 from controlplane.errors import AccessDeniedError, HiddenError
 
 
@@ -26,6 +34,9 @@ class Actor:
         scopes: what the key narrows them to; None for everything they may.
         realm: the one realm the key is bound to; None for all of theirs.
         key_id: the API key that was shown.
+        session_id: the session that was shown instead.
+        authenticated_at: when the person of that session last proved who they are.
+        issuer: who made the key; it never allows more than they may now.
     """
 
     kind: str
@@ -36,6 +47,14 @@ class Actor:
     scopes: frozenset[str] | None = None
     realm: str | None = None
     key_id: str | None = None
+    session_id: str | None = None
+    authenticated_at: datetime | None = None
+    issuer: Actor | None = None
+
+    @property
+    def is_global_admin(self) -> bool:
+        """Whether they hold `admin` or `owner` everywhere."""
+        return bool(self.roles & {"admin", "owner"})
 
     @property
     def subject(self) -> str:
@@ -45,7 +64,7 @@ class Actor:
         return f"{'user' if self.kind == 'user' else 'key'}:{self.id}"
 
 
-HUB_ACTOR = Actor(kind="hub", id="hub", name="hub", roles=frozenset({"admin"}))
+HUB_ACTOR = Actor(kind="hub", id="hub", name="hub", roles=frozenset({"owner"}))
 """What the hub does by itself, such as expiring an order."""
 
 
@@ -55,17 +74,58 @@ def realms_with(actor: Actor, permission: str) -> frozenset[str] | None:
         raise ValueError(f"no such permission: {permission}")
     if actor.scopes is not None and not any(scope_covers(s, permission) for s in actor.scopes):
         return frozenset()
+    held = _held(actor, permission)
+    if actor.issuer is not None:
+        held = _both(held, realms_with(actor.issuer, permission))
+    return held if actor.realm is None else _both(held, frozenset({actor.realm}))
+
+
+def _held(actor: Actor, permission: str) -> frozenset[str] | None:
+    if PERMISSIONS[permission].reach is Reach.SELF:
+        return None
     # A machine key without a role is what its scopes say, and nothing more.
     bare_scopes = actor.kind == "machine" and not actor.roles and actor.scopes is not None
-    everywhere = bare_scopes or any(permission in ROLES.get(role, ()) for role in actor.roles)
-    if everywhere:
-        return None if actor.realm is None else frozenset({actor.realm})
-    held = frozenset(
+    if bare_scopes or any(permission in ROLES.get(role, ()) for role in actor.roles):
+        return None
+    return frozenset(
         realm
         for realm, roles in actor.realm_roles.items()
         if any(permission in ROLES.get(role, ()) for role in roles)
     )
-    return held if actor.realm is None else held & {actor.realm}
+
+
+def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    if one is None:
+        return other
+    return one if other is None else one & other
+
+
+def rung_in(actor: Actor, realm: str | None) -> int:
+    """Return how high `actor` stands in `realm` (None: everywhere); -1 for nowhere."""
+    if actor.realm is not None and realm != actor.realm:
+        return -1
+    roles = set(actor.roles)
+    if realm is not None:
+        roles |= actor.realm_roles.get(realm, frozenset())
+    highest = max((rung_of(role) for role in roles), default=-1)
+    return highest if actor.issuer is None else min(highest, rung_in(actor.issuer, realm))
+
+
+def may_grant(actor: Actor, role: str, realm: str | None) -> bool:
+    """Whether `actor` may give (or take) `role` in `realm`, or everywhere.
+
+    Only what is below their own rung, and nothing they may not do themselves. An owner is the one
+    exception: they may make another owner, or ownership could never be handed on.
+    """
+    own = rung_in(actor, realm)
+    owner = LADDER.index("owner")
+    below = rung_of(role) < own or (own == owner and role == "owner")
+    held = ROLES[role] if realm is None else _reaching_realm(ROLES[role])
+    return below and holds_all(actor, held, realm)
+
+
+def _reaching_realm(permissions: Iterable[str]) -> list[str]:
+    return [one for one in permissions if PERMISSIONS[one].reach is Reach.REALM]
 
 
 def is_allowed(actor: Actor, permission: str, realm: str | None = None) -> bool:
@@ -76,7 +136,7 @@ def is_allowed(actor: Actor, permission: str, realm: str | None = None) -> bool:
     realms = realms_with(actor, permission)
     if realms is None:
         return True
-    if PERMISSIONS[permission] is Reach.HUB:
+    if PERMISSIONS[permission].reach is Reach.HUB:
         return False
     return bool(realms) if realm is None else realm in realms
 
@@ -120,6 +180,6 @@ def _any_realm(actor: Actor, permission: str, realms: Collection[str]) -> bool:
     held = realms_with(actor, permission)
     if held is None:
         return True
-    if PERMISSIONS[permission] is Reach.HUB:
+    if PERMISSIONS[permission].reach is Reach.HUB:
         return False
     return any(realm in held for realm in realms)

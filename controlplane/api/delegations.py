@@ -11,6 +11,7 @@ from controlplane.access.authorize import Actor, realms_with
 from controlplane.api.agents import DocumentBody, ReasonBody
 from controlplane.api.operation import Body, Call, View, operation
 from controlplane.api.views import PageQuery, page_view, time_view
+from controlplane.delegations.reach import is_seen_from
 from controlplane.delegations.revocations import take_revocations
 from controlplane.delegations.service import (
     DelegationRequest,
@@ -176,7 +177,7 @@ async def revoke(call: Call) -> Any:
 @operation(
     "POST",
     "/api/v1/revocations/signed",
-    permission="delegations.write",
+    permission="delegations.write.any",
     body=DocumentBody,
     result=RevocationsView,
     errors=("conflict", *DOCUMENT_ERRORS),
@@ -230,13 +231,7 @@ def delegation_view(record: DelegationRecord) -> dict[str, Any]:
 
 
 def _may_see(actor: Actor, record: DelegationRecord) -> bool:
-    """Whether some capability reaches a realm of the caller; one without realms reaches all."""
-    realms = realms_with(actor, "delegations.read")
-    if realms is None:
-        return True
-    return any(
-        one.get("realms") is None or realms & set(one["realms"]) for one in record.capabilities
-    )
+    return is_seen_from(record, realms_with(actor, "delegations.read"))
 
 
 OPERATIONS = [list_, show, issue, signed, revoke, revocations, signed_revocations]

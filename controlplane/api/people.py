@@ -1,4 +1,4 @@
-"""`/me`, `/api-keys`, `/realms`, `/roles`: who is asking, their keys, and where they belong."""
+"""`/me` and `/api-keys`: who is asking, and their keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from pydantic import Field
 
 from controlplane.access.authorize import realms_with
 from controlplane.access.keys_service import create_api_key, list_api_keys, revoke_api_key
-from controlplane.access.permissions import PERMISSIONS, ROLES
+from controlplane.access.permissions import PERMISSIONS
 from controlplane.api.operation import Body, Call, Reply, View, operation
 from controlplane.api.views import PageQuery, page_view, time_view
-from controlplane.errors import InvalidFieldError
 from protocol.messages.fields import Name
-from storage.errors import ConflictError
-from storage.pages import Page
-from storage.records import ApiKeyRecord, RealmRecord
-from storage.unit_of_work import UnitOfWork
+from storage.records import ApiKeyRecord
 
 
 class MeView(View):
@@ -60,29 +56,6 @@ class CreateApiKeyBody(Body):
     realm: Name | None = None
     machine: bool | None = None
     expires_in_seconds: Annotated[int, Field(ge=1, le=10 * 366 * 86_400)] | None = None
-
-
-class RealmView(View):
-    """A realm; its id is its name."""
-
-    id: str
-    description: str
-    created_at: str
-    created_by: str | None
-
-
-class CreateRealmBody(Body):
-    """A new realm."""
-
-    id: Name
-    description: Annotated[str, Field(max_length=1_000)] = ""
-
-
-class RoleView(View):
-    """A role and what it permits."""
-
-    name: str
-    permissions: list[str]
 
 
 @operation("GET", "/api/v1/me", permission="me.read", result=MeView)
@@ -154,64 +127,6 @@ async def revoke_key(call: Call) -> Any:
     return Reply(status=204)
 
 
-@operation(
-    "GET",
-    "/api/v1/realms",
-    permission="realms.read",
-    query=PageQuery,
-    result=list[RealmView],
-)
-async def list_realms(call: Call) -> Any:
-    """List realms."""
-    query = call.query
-    page = await call.hub.database.read(
-        lambda uow: uow.realms.list(limit=query.limit, cursor=query.cursor)
-    )
-    realms = realms_with(call.actor, "realms.read")
-    shown = tuple(one for one in page.items if realms is None or one.id in realms)
-    return page_view(Page(shown, page.next_cursor), _realm_view)
-
-
-@operation(
-    "POST",
-    "/api/v1/realms",
-    permission="realms.write",
-    body=CreateRealmBody,
-    result=RealmView,
-    status=201,
-)
-async def create_realm(call: Call) -> Any:
-    """Make a realm."""
-    body, actor = call.body, call.actor
-
-    def unit(uow: UnitOfWork) -> RealmRecord:
-        if uow.realms.get(body.id) is not None:
-            raise InvalidFieldError("this realm exists", pointer="/id")
-        made = RealmRecord(
-            body.id, uow.now, uow.now, description=body.description, created_by=actor.subject
-        )
-        uow.realms.add(made)
-        uow.audit.append("realm.created", actor.subject, body.id, {})
-        return made
-
-    try:
-        return _realm_view(await call.hub.database.write(unit))
-    except ConflictError as exc:
-        raise InvalidFieldError("this realm exists", pointer="/id") from exc
-
-
-@operation(
-    "GET",
-    "/api/v1/roles",
-    permission="realms.read",
-    result=list[RoleView],
-)
-async def list_roles(call: Call) -> Any:
-    """The roles there are, and what each permits."""
-    items = [{"name": name, "permissions": sorted(held)} for name, held in ROLES.items()]
-    return {"items": items, "nextCursor": None}
-
-
 def _key_view(record: ApiKeyRecord) -> dict[str, Any]:
     return {
         "id": record.id,
@@ -229,21 +144,4 @@ def _key_view(record: ApiKeyRecord) -> dict[str, Any]:
     }
 
 
-def _realm_view(record: RealmRecord) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "description": record.description,
-        "createdAt": time_view(record.created_at),
-        "createdBy": record.created_by,
-    }
-
-
-OPERATIONS = [
-    me,
-    create_key,
-    list_keys,
-    revoke_key,
-    list_realms,
-    create_realm,
-    list_roles,
-]
+OPERATIONS = [me, create_key, list_keys, revoke_key]

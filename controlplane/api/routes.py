@@ -16,8 +16,10 @@ from controlplane.api import (
     intents,
     people,
     policies,
+    realms,
     storage,
     system,
+    users,
 )
 from controlplane.api.openapi import describe
 from controlplane.api.operation import Operation
@@ -31,6 +33,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *approvals.OPERATIONS,
     *people.OPERATIONS,
     *files.OPERATIONS,
+    *users.OPERATIONS,
+    *realms.OPERATIONS,
     *audit.OPERATIONS,
     *storage.OPERATIONS,
     *system.OPERATIONS,

@@ -5,7 +5,7 @@ An agent that a delegation does not concern could do nothing with it, and need n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from protocol import limits
@@ -22,6 +22,14 @@ def reaches(capabilities: Iterable[Mapping[str, Any]], agent: AgentRecord) -> bo
         ):
             return True
     return False
+
+
+def is_seen_from(delegation: DelegationRecord, realms: Collection[str] | None) -> bool:
+    """Whether some capability reaches one of `realms` (None: every); one without realms does."""
+    return realms is None or any(
+        one.get("realms") is None or not set(realms).isdisjoint(one["realms"])
+        for one in delegation.capabilities
+    )
 
 
 def reached_agents(uow: UnitOfWork, delegation: DelegationRecord) -> list[str]:

@@ -73,7 +73,7 @@ async def take_revocations(hub: Hub, actor: Actor, document: str) -> Revocations
             the root: every agent would refuse it.
         StateConflictError: an epoch that does not exceed the one in force.
     """
-    authorize(actor, "delegations.write")
+    authorize(actor, "delegations.write.any")
     envelope = parse_document(document)
     payload = verify_submitted(envelope, "revocations")
     assert isinstance(payload, Revocations)

@@ -6,18 +6,18 @@ agent obey: each judges the chain again, offline.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controlplane import clock
-from controlplane.access.authorize import Actor, authorize
+from controlplane.access.authorize import Actor, authorize, is_allowed, realms_with
 from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import chain_of, links_to
-from controlplane.delegations.reach import above, reached_agents
+from controlplane.delegations.reach import above, is_seen_from, reached_agents
 from controlplane.delegations.revocations import add_revocations
-from controlplane.errors import HiddenError, InvalidFieldError
+from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
 from controlplane.first_start import delegation_record, document_record
 from controlplane.intents.signed import verify_submitted
 from protocol import limits
@@ -67,7 +67,7 @@ async def issue_delegation(hub: Hub, actor: Actor, request: DelegationRequest) -
         InvalidFieldError: no such realm or agent, a condition nobody can read, or more than the
             hub itself was lent.
     """
-    authorize(actor, "delegations.write")
+    check_may_grant(actor, request.subject, request.capabilities, request.max_depth)
     capabilities = await _resolve(hub, request.capabilities)
     now = clock.now()
     own = load_hub_link(hub)
@@ -132,8 +132,9 @@ async def revoke_delegation(
 
     def unit(uow: UnitOfWork) -> tuple[DelegationRecord, list[str]]:
         found = uow.delegations.get(delegation_id)
-        if found is None:
+        if found is None or not is_seen_from(found, realms_with(actor, "delegations.read")):
             raise HiddenError("no such delegation")
+        check_may_grant(actor, found.subject, found.capabilities, found.max_depth)
         if delegation_id in own:
             raise InvalidFieldError("the hub does not revoke itself: the root can", pointer="/id")
         revoked = uow.delegations.revoke(delegation_id, actor.subject, now)
@@ -156,6 +157,30 @@ async def revoke_delegation(
         hub.dispatcher.wake(did)
     _announce(hub, "delegation.revoked", revoked)
     return revoked
+
+
+def check_may_grant(
+    actor: Actor, subject: str, capabilities: Sequence[Mapping[str, Any]], max_depth: int
+) -> None:
+    """Return when `actor` may lend this in the hub's name, or take it back.
+
+    Who manages a realm grants people what its agents do there; everything else is for those who
+    hold the whole hub.
+
+    Raises:
+        AccessDeniedError: they may not.
+    """
+    if is_allowed(actor, "delegations.write.any"):
+        return
+    realms = realms_with(actor, "delegations.write") or frozenset()
+    if not subject.startswith("user:") or max_depth > 0:
+        raise AccessDeniedError("needs delegations.write.any: only people are granted, for good")
+    for one in capabilities:
+        named = one.get("realms")
+        if not isinstance(named, list) or not named or not realms.issuperset(map(str, named)):
+            raise AccessDeniedError("name realms in which you hold delegations.write")
+        if str(one.get("action", "")).startswith("writ."):
+            raise AccessDeniedError("needs delegations.write.any: this steers agents")
 
 
 def load_hub_link(hub: Hub) -> Link:

@@ -17,6 +17,14 @@ from protocol.capabilities import covers_action
 from storage.records import DelegationRecord
 
 
+def person_of(actor: Actor) -> str | None:
+    """Return on whose behalf an order is when nobody is named: the person who gives it.
+
+    Who holds `admin` or `owner` everywhere speaks for the hub itself, and a machine for nobody.
+    """
+    return actor.subject if actor.kind == "user" and not actor.is_global_admin else None
+
+
 async def check_person(
     hub: Hub, actor: Actor, person: str, action: str, recipients: Sequence[Recipient]
 ) -> None:
@@ -32,9 +40,14 @@ async def check_person(
             authorize(actor, "intents.represent", realm=recipient.realm)
     now = clock.now()
     grants = await hub.database.read(lambda uow: uow.delegations.for_subject(person, now))
-    for recipient in recipients:
-        if not any(_covers(grant, action, recipient) for grant in grants):
-            raise PersonNotCoveredError(f"no grant of {person} covers {action}")
+    if not _cover_all(grants, action, recipients):
+        raise PersonNotCoveredError(f"no grant of {person} covers {action}")
+
+
+def _cover_all(
+    grants: Sequence[DelegationRecord], action: str, recipients: Sequence[Recipient]
+) -> bool:
+    return all(any(_covers(grant, action, one) for grant in grants) for one in recipients)
 
 
 def _covers(grant: DelegationRecord, action: str, recipient: Recipient) -> bool:

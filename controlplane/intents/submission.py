@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from controlplane.access.authorize import Actor
 from controlplane.context import Hub, OutboxKind
 from controlplane.errors import InvalidFieldError
 from controlplane.intents import rollouts
-from controlplane.intents.people import check_person
+from controlplane.intents.people import check_person, person_of
 from controlplane.intents.service import announce
 from controlplane.intents.targets import Recipient, Target, resolve_target
 from protocol import limits
@@ -97,8 +97,10 @@ async def prepare_orders(hub: Hub, actor: Actor, orders: Sequence[Order]) -> Pre
     for index, order in enumerate(orders):
         _check_params(order.params, f"/intents/{index}/params" if len(orders) > 1 else "/params")
         recipients = await resolve_target(hub, actor, order.target, order.realm)
-        if order.on_behalf_of is not None:
-            await check_person(hub, actor, order.on_behalf_of, order.action, recipients)
+        person = order.on_behalf_of or person_of(actor)
+        if person is not None:
+            await check_person(hub, actor, person, order.action, recipients)
+            order = replace(order, on_behalf_of=person)  # noqa: PLW2901
         rollout = rollouts.plan(order.target, len(recipients)) if len(orders) == 1 else None
         first = len(recipients) if rollout is None else rollout.size
         # Sorted, so that a staged batch is sent in the order its rows are read back.

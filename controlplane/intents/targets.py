@@ -78,7 +78,7 @@ async def resolve_target(
         agent = await hub.agents.find(target.agent)
         if agent is None:
             raise HiddenError(f"no agent {target.agent}")
-        authorize_one(actor, "intents.submit", agent.realms, see="agents.read")
+        authorize_one(actor, needed_to_order(actor), agent.realms, see="agents.read")
         if agent.state == "revoked":
             raise StateConflictError("this agent is revoked")
         recipient = Recipient(agent, realm or choose_realm(agent, None))
@@ -100,7 +100,7 @@ async def resolve_target(
     )
     if len(found) > most:
         raise InvalidFieldError(f"more than {most} agents match", pointer="/target")
-    allowed = realms_with(actor, "intents.submit")
+    allowed = realms_with(actor, needed_to_order(actor))
     recipients = []
     for agent in found:
         reachable = [one for one in agent.realms if allowed is None or one in allowed]
@@ -109,11 +109,17 @@ async def resolve_target(
     return recipients[: target.limit] if target.limit is not None else recipients
 
 
+def needed_to_order(actor: Actor) -> str:
+    """Return the permission an order takes: a machine holds no grants, so its role must be one."""
+    return "intents.submit" if actor.kind == "user" else "intents.submit.any"
+
+
 def check_realm(actor: Actor, realm: str) -> None:
     """Return when `actor` may order work in `realm`; `AccessDeniedError` otherwise."""
-    allowed = realms_with(actor, "intents.submit")
+    needed = needed_to_order(actor)
+    allowed = realms_with(actor, needed)
     if allowed is not None and realm not in allowed:
-        raise AccessDeniedError(f"needs intents.submit in realm {realm}")
+        raise AccessDeniedError(f"needs {needed} in realm {realm}")
 
 
 def choose_realm(agent: AgentRecord, among: Sequence[str] | None) -> str:

@@ -36,6 +36,14 @@ from storage.records.permits import (
     PolicyRecord,
     RevocationsRecord,
 )
+from storage.records.sign_in import (
+    CeremonyRecord,
+    DeviceLoginRecord,
+    IdentityRecord,
+    InvitationRecord,
+    PasskeyRecord,
+    SessionRecord,
+)
 
 __all__ = [
     "AgentPolicyRecord",
@@ -45,18 +53,23 @@ __all__ = [
     "ApprovalRecord",
     "AuditLeaf",
     "Begin",
+    "CeremonyRecord",
     "Checkpoint",
     "DelegationRecord",
+    "DeviceLoginRecord",
     "DocumentAckRecord",
     "DocumentRecord",
     "FileRecord",
     "IdempotencyOutcome",
+    "IdentityRecord",
     "InProgress",
     "IntentRecord",
+    "InvitationRecord",
     "JoinTokenRecord",
     "MemberRecord",
     "Mismatch",
     "OutboxRecord",
+    "PasskeyRecord",
     "PolicyLayerRecord",
     "PolicyRecord",
     "ProgressRecord",
@@ -64,6 +77,7 @@ __all__ = [
     "RegistrationRecord",
     "Replay",
     "RevocationsRecord",
+    "SessionRecord",
     "SettingRecord",
     "UserRecord",
 ]

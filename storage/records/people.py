@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """A person. `roles` hold everywhere; roles in a realm are its members'."""
+    """A person, or a service account (`kind` is `service`), which never signs in.
+
+    `roles` hold everywhere; roles in a realm are its members'.
+    """
 
     id: str
     name: str
@@ -21,6 +24,8 @@ class UserRecord:
     password_hash: str | None = field(default=None, repr=False)
     operator_did: str | None = None
     revision: int = 1
+    kind: str = "person"
+    created_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ class MemberRecord:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyRecord:
-    """An API key by its hash. A key without `user_id` belongs to a machine."""
+    """An API key by its hash. A key without `user_id` belongs to a machine.
+
+    `issuer_id` is the user who made it: it never allows more than they may, and dies with them.
+    """
 
     id: str
     name: str
@@ -62,6 +70,7 @@ class ApiKeyRecord:
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    issuer_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,12 @@ class Realms(Repository[RealmRecord]):
         where = (_M.realm == realm, _M.user_id == user_id)
         return self._tx.core(delete(realm_members).where(*where)).rowcount == 1
 
+    def member(self, realm: str, user_id: str) -> MemberRecord | None:
+        """Return a membership, or None."""
+        where = (_M.realm == realm, _M.user_id == user_id)
+        row = self._tx.core(select(*_MEMBERS.columns).where(*where)).first()
+        return None if row is None else _MEMBERS.record(row)
+
     def members(self, realm: str) -> Sequence[MemberRecord]:
         """Return who belongs to a realm, by user id."""
         return self._memberships(_M.realm == realm)

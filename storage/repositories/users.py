@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import UserRecord
 from storage.repositories.base import Repository
-from storage.tables.people import users
+from storage.tables.people import realm_members, users
 
 _T = users.c
 
@@ -37,11 +38,28 @@ class Users(Repository[UserRecord]):
         """Return the user whose operator key has this DID, or None."""
         return self._one(_T.operator_did == did)
 
+    def active_with_role(self, role: str) -> Sequence[UserRecord]:
+        """Return the active persons who hold a role everywhere."""
+        found = self._all(_T.state == "active", _T.kind == "person", order=_T.id)
+        return [one for one in found if role in one.roles]
+
+    def get_many(self, ids: Collection[str]) -> Sequence[UserRecord]:
+        """Return those that exist, by name."""
+        return self._all(_T.id.in_(sorted(ids)), order=_T.name) if ids else []
+
     def list(
-        self, *, limit: int = DEFAULT_PAGE_LIMIT, cursor: str | None = None
+        self,
+        *,
+        realms: Collection[str] | None = None,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
     ) -> Page[UserRecord]:
-        """Return a page by name."""
-        return self._page([], key=_T.name, newest_first=False, limit=limit, cursor=cursor)
+        """Return a page by name; with `realms`, only members of one of them."""
+        where: Sequence[Any] = ()
+        if realms is not None:
+            members = select(realm_members.c.user_id).where(realm_members.c.realm.in_(realms))
+            where = [_T.id.in_(members)]
+        return self._page(where, key=_T.name, newest_first=False, limit=limit, cursor=cursor)
 
     def update(self, id: str, *, revision: int | None = None, **changes: Any) -> UserRecord:
         """Change fields; with `revision`, only when nobody else has since.

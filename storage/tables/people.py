@@ -19,6 +19,8 @@ users = Table(
     moment("created_at"),
     moment("updated_at"),
     count("revision"),
+    text("kind", server_default="person"),  # or `service`
+    text("created_by", null=True),
 )
 
 realms = Table(
@@ -59,9 +61,10 @@ api_keys = Table(
     moment("expires_at", null=True),
     moment("last_used_at", null=True),
     moment("revoked_at", null=True),
+    text("issuer_id", null=True),
     Index("ix_api_keys_user_id", "user_id", "id"),
 )
-"""`hash` is the hex SHA-256 of the key; the key itself is nowhere."""
+"""`hash` is the hex SHA-256 of the key; the key itself is nowhere. `issuer_id` is who made it."""
 
 settings = Table(
     "settings",

@@ -246,7 +246,7 @@ async def test_a_realm_keeps_its_files_to_itself(served: ServedHub) -> None:
     assert (await lab.get(mine.json["content"])).status == 404
     assert (await lab.send("DELETE", f"{FILES}/{mine.json['id']}")).status == 404
     assert (await put(lab, realm="default")).status == 403
-    viewer = await machine_key(served, roles=["viewer"])
+    viewer = await machine_key(served, roles=["member"])
     assert (await put(viewer)).status == 403
     assert (await viewer.get(mine.json["content"])).data == CONTENT
     assert (await viewer.send("DELETE", f"{FILES}/{mine.json['id']}")).status == 403

@@ -146,7 +146,7 @@ async def test_whoever_holds_the_data_folder_can_make_a_new_admin_key(tmp_path: 
     await init_hub(settings)
     key = await new_admin_key(settings, "found again")
     async with serve(tmp_path / "hub", key) as served:
-        assert (await served.client.get("/api/v1/me")).json["roles"] == ["admin"]
+        assert (await served.client.get("/api/v1/me")).json["roles"] == ["owner"]
 
 
 def test_settings_weigh_flag_over_environment_over_file_over_default(tmp_path: Path) -> None:

@@ -234,8 +234,8 @@ def test_who_may_not_see_an_agent_gets_404_and_who_may_not_order_403(fleet: Flee
     body = {"target": {"agent": fleet.worker.did}, "action": "echo", "params": {}}
     outsider = system.machine("operator", realm="far")
     assert outsider.send("POST", "/intents", body).status == 404
-    viewer = system.machine("viewer")
-    assert viewer.send("POST", "/intents", body).status == 403
+    member = system.machine("member")
+    assert member.send("POST", "/intents", body).status == 403
 
 
 def _signal_nothing(pid: int) -> None:
