@@ -192,12 +192,25 @@ def _check_vouchable(uow: UnitOfWork, actor: Actor, detail: Detail) -> None:
     if actor.kind != "user":
         raise AccessDeniedError("only a person decides; a machine hands in a signed decision")
     intent = detail.intent
-    if intent is not None and actor.subject in (intent.submitted_by, intent.on_behalf_of):
+    if intent is not None and (
+        actor.subject == intent.on_behalf_of or actor.subject in _behind(uow, intent.submitted_by)
+    ):
         raise AccessDeniedError("who gave the order does not decide about it")
     named = _named_in_rule(uow, detail.approval)
     roles = _roles_held(actor, detail.approval.realm)
     if named is not None and not roles & named:
         raise AccessDeniedError("the rule asks for other people, or for a signed decision")
+
+
+def _behind(uow: UnitOfWork, submitted_by: str) -> frozenset[str]:
+    """Return who gave an order: a machine key acts for who made it, however many keys between."""
+    behind = [submitted_by]
+    while behind[-1].startswith("key:"):
+        key = uow.api_keys.get(behind[-1].removeprefix("key:"))
+        if key is None or key.created_by in behind:
+            break
+        behind.append(key.created_by)
+    return frozenset(behind)
 
 
 def _named_in_rule(uow: UnitOfWork, approval: ApprovalRecord) -> frozenset[str] | None:
