@@ -216,11 +216,15 @@ def load_structured(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         pass
+    except RecursionError as exc:
+        raise click.BadParameter("nested too deeply") from exc
     from controlplane.cli.output import load_yaml
 
     yaml = load_yaml()
     try:
         return yaml.safe_load(text)
+    except RecursionError as exc:
+        raise click.BadParameter("nested too deeply") from exc
     except yaml.YAMLError as exc:
         text = " ".join(str(exc).split())
         raise click.BadParameter(f"neither JSON nor YAML: {text}") from exc
