@@ -22,7 +22,8 @@ from agentd.errors import StateUnavailableError
 from agentd.executors.base import Executor, parse_params
 from agentd.executors.registry import load_executors
 from agentd.executors.settings import parse_executor_settings
-from agentd.identity import Identity, pin_root
+from agentd.faults import fault_point
+from agentd.identity import Identity, pin_root, replace_root
 from agentd.intake import Intake
 from agentd.log import log
 from agentd.outbox import Outbox
@@ -253,6 +254,16 @@ class Agent:
                 trustedFirstHub=True,
                 root=event.root.did,
                 fingerprint=self.fingerprint,
+            )
+        elif self.standing.root != event.root:
+            # The session has proved that the pinned root named this one. The pin moves first.
+            former = self.standing.root.did
+            replace_root(self._settings.data_dir, event.root)
+            fault_point("rotation_root_pinned")
+            self.standing.root = event.root
+            log("warning", "root_replaced", root=event.root.did, before=former)
+            self._announce(
+                "connecting", root=event.root.did, rootBefore=former, fingerprint=self.fingerprint
             )
         session = event.envelope.session or ""
         now_ms = to_ms(self.clock.later())

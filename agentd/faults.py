@@ -27,6 +27,7 @@ POINTS: Final = frozenset(
         "rotation_prepared",
         "rotation_sent",
         "rotation_acked",
+        "rotation_root_pinned",
     }
 )
 _armed: str | None = os.environ.get("WRIT_FAULT") or None

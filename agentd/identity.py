@@ -24,6 +24,7 @@ from protocol.keys import PublicKey, SigningKey, fingerprint
 KEY_FILE = "key.pem"
 NEXT_KEY_FILE = "key.next.pem"
 ROOT_FILE = "root.did"
+FORMER_ROOTS_FILE = "root.former"
 LOCK_FILE = "lock"
 _MAX_KEY_FILE_BYTES = 16 * 1024
 
@@ -171,6 +172,34 @@ def pin_root(data_dir: Path, root: PublicKey) -> None:
             )
         return
     _write_whole(data_dir / ROOT_FILE, root.did.encode("ascii") + b"\n")
+
+
+def replace_root(data_dir: Path, root: PublicKey) -> None:
+    """Pin the root that the pinned one has named; the one before is remembered by name only.
+
+    Raises:
+        IdentityError: it could not be written; the pin is as it was.
+    """
+    pinned = load_root(data_dir)
+    if pinned is None or pinned == root:
+        return
+    former = [*load_former_roots(data_dir), pinned.did]
+    _write_whole(data_dir / FORMER_ROOTS_FILE, "".join(f"{did}\n" for did in former).encode())
+    _write_whole(data_dir / ROOT_FILE, root.did.encode("ascii") + b"\n")
+
+
+def load_former_roots(data_dir: Path) -> list[str]:
+    """Return the DIDs of roots that were pinned before; settings may still name one of them.
+
+    Raises:
+        IdentityError: the list is unreadable.
+    """
+    try:
+        return (data_dir / FORMER_ROOTS_FILE).read_text("ascii").split()
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as exc:
+        raise IdentityError(f"{data_dir / FORMER_ROOTS_FILE} is unreadable") from exc
 
 
 class InstanceLock:

@@ -25,6 +25,7 @@ from agentd.identity import (
     InstanceLock,
     ensure_data_dir,
     has_key,
+    load_former_roots,
     load_identity,
     pin_root,
 )
@@ -67,7 +68,8 @@ def decide_destination(settings: AgentSettings, pinned: PublicKey | None) -> Des
     if join is not None and named != join.root:
         raise SettingsError("--root and the join token name different roots")
     root = pinned or named
-    if named is not None and root != named:
+    former = load_former_roots(settings.data_dir) if pinned is not None else []
+    if named is not None and root != named and named.did not in former:
         raise IdentityError(f"another root is pinned: {root.did if root else None}")
     if root is None and not settings.trust_first_hub:
         raise SettingsError(

@@ -29,6 +29,7 @@ from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
+from controlplane.mending import mend_after_change
 from controlplane.secrets import SecretBox
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
@@ -83,6 +84,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             record=RecordKeeper(database, identity),
             storage=storage,
         )
+        await mend_after_change(hub)
         async with run_live(hub, registry, dispatcher) as live, run_maintenance(hub):
             try:
                 yield RunningHub(hub, live, build_app(hub, live), first_api_key)

@@ -19,19 +19,23 @@ from controlplane.errors import HalfInitialisedError
 from controlplane.identity import HubIdentity, make_identity
 from controlplane.key_files import make_private_folder
 from controlplane.settings import HubSettings
-from protocol.envelope import Envelope
-from protocol.timestamps import parse_timestamp
+from controlplane.stored_documents import delegation_record, document_record
+from controlplane.succession import (
+    IDENTITY_SETTING,
+    adopt_identity,
+    check_successor,
+    identity_value,
+    is_known,
+    with_former_hubs,
+)
 from storage.database import Database
 from storage.records import (
     ApiKeyRecord,
-    DelegationRecord,
-    DocumentRecord,
     RealmRecord,
     UserRecord,
 )
 from storage.unit_of_work import UnitOfWork
 
-IDENTITY_SETTING: Final = "hub.identity"
 DEFAULT_REALM: Final = "default"
 FIRST_ADMIN: Final = "admin"
 
@@ -85,10 +89,14 @@ async def open_hub_data(settings: HubSettings) -> tuple[HubIdentity, Database, s
     database = await Database.open(settings.effective_database_url, now=clock.now)
     try:
         known = await database.read(_known_identity)
-        if known is not None:
-            if known != _identity_value(identity):
-                raise HalfInitialisedError("this database belongs to a hub with other keys")
-            return identity, database, None
+        if isinstance(known, dict):
+            if not is_known(known, identity):
+                check_successor(known, identity)
+                now, before = clock.now(), known
+                await database.write(lambda uow: adopt_identity(uow, before, identity, now))
+                known = await database.read(_known_identity)
+                assert isinstance(known, dict)
+            return with_former_hubs(identity, known), database, None
         api_key = new_api_key()
         now = clock.now()
         await database.write(lambda uow: _write_first_rows(uow, identity, api_key, now))
@@ -139,54 +147,6 @@ def key_record(
     )
 
 
-def delegation_record(
-    envelope: Envelope, *, source: str, created_by: str, now: datetime
-) -> DelegationRecord:
-    """Return the row of a delegation whose payload has been checked."""
-    payload = envelope.payload
-    parent = payload.get("parent")
-    budget = payload.get("budget")
-    conditions = payload["conditions"]
-    capabilities = payload["capabilities"]
-    depth = payload["maxDepth"]
-    assert isinstance(conditions, list)
-    assert isinstance(capabilities, list)
-    assert isinstance(depth, int)
-    assert envelope.expires is not None
-    return DelegationRecord(
-        id=envelope.id,
-        issuer=envelope.sender_did,
-        subject=str(payload["subject"]),
-        digest=envelope.digest,
-        wire=envelope.wire,
-        capabilities=[dict(one) for one in capabilities if isinstance(one, dict)],
-        not_before=parse_timestamp(payload["notBefore"]),
-        expires_at=envelope.expires,
-        created_by=created_by,
-        created_at=now,
-        parent_digest=None if parent is None else str(parent),
-        conditions=tuple(str(one) for one in conditions),
-        max_depth=depth,
-        budget=dict(budget) if isinstance(budget, dict) else None,
-        source=source,
-    )
-
-
-def document_record(envelope: Envelope, now: datetime) -> DocumentRecord:
-    """Return the row of a signed document."""
-    assert envelope.expires is not None
-    return DocumentRecord(
-        id=envelope.id,
-        signer=envelope.sender_did,
-        type=envelope.type,
-        digest=envelope.digest,
-        wire=envelope.wire,
-        audience=envelope.audience,
-        expires_at=envelope.expires,
-        created_at=now,
-    )
-
-
 async def _refuse_foreign_database(settings: HubSettings) -> None:
     """Raise when there are no keys here but the database already knows a hub."""
     url = settings.effective_database_url
@@ -209,12 +169,8 @@ def _known_identity(uow: UnitOfWork) -> object:
     return None if setting is None else setting.value
 
 
-def _identity_value(identity: HubIdentity) -> dict[str, str]:
-    return {"root": identity.root_did, "hub": identity.hub_did, "log": identity.log_did}
-
-
 def _write_first_rows(uow: UnitOfWork, identity: HubIdentity, api_key: str, now: datetime) -> None:
-    uow.settings.put(IDENTITY_SETTING, _identity_value(identity), at=now, by="hub")
+    uow.settings.put(IDENTITY_SETTING, identity_value(identity), at=now, by="hub")
     uow.realms.add(RealmRecord(DEFAULT_REALM, now, now, created_by="hub"))
     admin_id = clock.new_id()
     uow.users.add(
@@ -246,6 +202,6 @@ def _write_first_rows(uow: UnitOfWork, identity: HubIdentity, api_key: str, now:
         "hub.initialised",
         identity.root_did,
         identity.hub_did,
-        {**_identity_value(identity), "operator": identity.operator_did, "admin": admin_id},
+        {**identity_value(identity), "operator": identity.operator_did, "admin": admin_id},
         at=now,
     )

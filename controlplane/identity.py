@@ -16,6 +16,7 @@ from typing import Final
 
 from controlplane import clock
 from controlplane.errors import HalfInitialisedError, NotInitialisedError
+from controlplane.key_change import finish_change
 from controlplane.key_files import (
     load_private_key,
     load_secret_bytes,
@@ -25,9 +26,11 @@ from controlplane.key_files import (
     sync_folder,
 )
 from controlplane.settings import HubSettings
-from protocol.envelope import Envelope, parse_document, seal_document
+from protocol.envelope import Envelope, envelope_from_value, parse_document, seal_document
 from protocol.errors import Error
+from protocol.key_rotation import verify_root_rotations
 from protocol.keys import PublicKey, Signer, SigningKey
+from protocol.strict_json import parse_strict_json
 from protocol.timestamps import format_timestamp
 
 SECRETS_KEY_BYTES: Final = 32
@@ -45,6 +48,8 @@ HUB_ACTIONS: Final = (
 )
 OPERATOR_ACTIONS: Final = tuple(action for action in HUB_ACTIONS if action != "writ.route")
 MAX_DEPTH: Final = 3
+ROTATIONS_FILE: Final = "root-rotations.json"
+ROOT_DELEGATIONS_FILE: Final = "root-delegations.json"
 _UNFINISHED: Final = "keys.unfinished"
 
 
@@ -59,6 +64,21 @@ class HubIdentity:
     hub_delegation: Envelope = field(repr=False)
     log_delegation: Envelope = field(repr=False)
     operator_delegation: Envelope = field(repr=False)
+    former_hubs: frozenset[str] = frozenset()
+    """DIDs of earlier keys of this hub: documents made before the change still name them."""
+    root_rotations: tuple[Envelope, ...] = field(default=(), repr=False)
+    """From the first root to the present one, oldest first; told to every agent in `hello`."""
+
+    root_delegations: tuple[Envelope, ...] = field(default=(), repr=False)
+    """What the present root signed again for others, in place of the root before it."""
+
+    def addressee(self, audience: str) -> str:
+        """Return the DID a document must name: this hub's, or the former one that it does name."""
+        return audience if audience in self.former_hubs else self.hub_did
+
+    def is_own(self, did: str) -> bool:
+        """Whether a DID is, or was, this hub's."""
+        return did == self.hub_did or did in self.former_hubs
 
     @property
     def root_did(self) -> str:
@@ -92,6 +112,7 @@ class HubIdentity:
         folder = settings.keys_dir
         if not folder.is_dir():
             raise NotInitialisedError(f"no hub in {settings.data_dir}; run `writ hub init`")
+        finish_change(folder)
         hub_key = load_private_key(folder / "hub.pem", settings.passphrase)
         log_key = load_private_key(folder / "log.pem", settings.passphrase)
         hub_delegation = _load_delegation(folder / "hub-delegation.json")
@@ -114,6 +135,8 @@ class HubIdentity:
             hub_delegation=hub_delegation,
             log_delegation=log_delegation,
             operator_delegation=operator_delegation,
+            root_rotations=_load_rotations(folder / ROTATIONS_FILE, root),
+            root_delegations=_load_list(folder / ROOT_DELEGATIONS_FILE),
         )
 
 
@@ -188,6 +211,30 @@ def _load_delegation(path: Path) -> Envelope:
     if envelope.type != "delegation":
         raise HalfInitialisedError(f"{path.name} is not a delegation")
     return envelope
+
+
+def _load_rotations(path: Path, root: PublicKey) -> tuple[Envelope, ...]:
+    rotations = _load_list(path)
+    try:
+        if rotations and verify_root_rotations(rotations[0].public_key, rotations) == root:
+            return rotations
+    except Error as exc:
+        raise HalfInitialisedError(f"{path.name} is unreadable") from exc
+    if rotations:
+        raise HalfInitialisedError(f"{path.name} does not lead to the root of the hub's delegation")
+    return ()
+
+
+def _load_list(path: Path) -> tuple[Envelope, ...]:
+    if not path.exists():
+        return ()
+    try:
+        values = parse_strict_json(path.read_bytes())
+        if isinstance(values, list):
+            return tuple(envelope_from_value(value) for value in values)
+    except (OSError, Error) as exc:
+        raise HalfInitialisedError(f"{path.name} is unreadable") from exc
+    raise HalfInitialisedError(f"{path.name} is no list")
 
 
 def public_names(identity: HubIdentity) -> dict[str, object]:

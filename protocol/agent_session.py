@@ -21,6 +21,7 @@ from protocol.errors import (
     FutureError,
     ReplayError,
 )
+from protocol.key_rotation import verify_root_rotations
 from protocol.keys import PublicKey, Signer
 from protocol.messages import (
     Delegation,
@@ -157,7 +158,7 @@ class AgentSession(Conversation):
             root = PublicKey.parse_did(payload.root)
             root.check_point()
         elif payload.root != root.did:
-            raise AuthFailedError("a hub of another root")
+            root = self._follow_root(root, payload, now)
         delegation = envelope_from_value(payload.delegation)
         self._check_route(delegation, root, envelope.public_key, now)
         self._session_id = session
@@ -168,6 +169,14 @@ class AgentSession(Conversation):
         )
         self._state = SessionState.REGISTERING
         return HelloAccepted(root, envelope.public_key, delegation, envelope, payload)
+
+    def _follow_root(self, pinned: PublicKey, payload: Hello, now: datetime) -> PublicKey:
+        """Section 5: another root than the pinned one, which the pinned one itself has named."""
+        rotations = [envelope_from_value(value) for value in payload.root_rotations or ()]
+        root = verify_root_rotations(pinned, rotations, now=now)
+        if root.did != payload.root:
+            raise AuthFailedError("a hub of another root")
+        return root
 
     def _check_route(
         self, delegation: Envelope, root: PublicKey, hub: PublicKey, now: datetime

@@ -16,6 +16,7 @@ from typing import Final, cast
 from protocol.authority import AuthorityView, Grant
 from protocol.base64_text import encode_base64
 from protocol.canonical import canonical_json
+from protocol.delegation import is_hub_key
 from protocol.document_authority import require_chain
 from protocol.errors import NotAuthorisedError
 from protocol.messages.approvals import ToolApprovalResponse
@@ -216,12 +217,13 @@ def _check_person(
     forbid_hub: bool,
 ) -> None:
     person, signer = verified.payload.approver, verified.envelope.public_key
+    by_hub = is_hub_key(signer, root=view.root, hub=view.hub, held=view.held)
     if person.startswith(_USER_PREFIX):
         roles = [name for name in rule.from_ if name != ANYONE and not name.startswith(_DID_PREFIX)]
-        if not roles or forbid_hub or signer != view.hub:
+        if not roles or forbid_hub or not by_hub:
             raise NotAuthorisedError("only the hub vouches for a role, where roles count")
         return
     if person != signer.did:
         raise NotAuthorisedError("a person with a key signs themself")
-    if person not in rule.from_ and (ANYONE not in rule.from_ or signer == view.hub):
+    if person not in rule.from_ and (ANYONE not in rule.from_ or by_hub):
         raise NotAuthorisedError("the rule does not name this person")

@@ -42,6 +42,7 @@ __all__ = [
     "check_chain_covers",
     "covers_for_person",
     "holds_delegation_for",
+    "is_hub_key",
     "passes_through_hub",
     "verify_chain",
     "verify_link",
@@ -106,8 +107,8 @@ def verify_chain(
     Args:
         root: the pinned key. It is above revocation: only pinning another replaces it.
         signer: who signed the document that asks.
-        proof: delegation ids from the root to the signer; None: the signer is the root, or the
-            hub under its delegation from `hello`.
+        proof: delegation ids from the root to the signer; None: the signer is the root, the hub
+            under its delegation from `hello`, or a former hub under one still held.
         held: verified delegations by id.
         hub: key of the hub this agent talks to.
         hub_delegation_id: id of the delegation in its `hello`.
@@ -246,6 +247,13 @@ def passes_through_hub(
     return chain.signer.did in hubs or any(link.delegation.subject in hubs for link in chain.links)
 
 
+def is_hub_key(
+    key: PublicKey, *, root: PublicKey, hub: PublicKey | None, held: Mapping[str, Link]
+) -> bool:
+    """Whether a key is the hub's, or was: the root gave it `writ.route` in a held delegation."""
+    return key == hub or any(_makes_hub(link, root, key) for link in held.values())
+
+
 def holds_delegation_for(held: Mapping[str, Link], signer: PublicKey) -> bool:
     """Whether any held delegation names the signer as its subject, valid or not."""
     did = signer.did
@@ -264,6 +272,10 @@ def _named_links(
         return ()
     if proof is None and signer == hub and hub_delegation_id is not None:
         proof = (hub_delegation_id,)
+    elif proof is None:
+        # Signed before the hub's key made way for another: what the root gave it still stands.
+        former = [link for link in held.values() if _makes_hub(link, root, signer)]
+        proof = tuple(link.id for link in sorted(former, key=lambda link: link.expires)[-1:])
     links = tuple(held[id] for id in proof or () if id in held)
     did = signer.did
     complete = bool(proof) and len(links) == len(proof or ())
@@ -365,13 +377,18 @@ def _conditions(links: Iterable[Link]) -> Iterator[str]:
 
 def _hub_keys(root: PublicKey, hub: PublicKey | None, held: Mapping[str, Link]) -> frozenset[str]:
     """DIDs of the hub spoken to and of every other key that the root made a hub."""
-    hubs = {
-        link.delegation.subject
-        for link in held.values()
-        if link.envelope.public_key == root
-        and any(capability.action == ROUTE_ACTION for capability in link.delegation.capabilities)
-    }
+    hubs = {link.delegation.subject for link in held.values() if _routes(link, root)}
     return frozenset(hubs | ({hub.did} if hub is not None else set()))
+
+
+def _routes(link: Link, root: PublicKey) -> bool:
+    return link.envelope.public_key == root and any(
+        capability.action == ROUTE_ACTION for capability in link.delegation.capabilities
+    )
+
+
+def _makes_hub(link: Link, root: PublicKey, key: PublicKey) -> bool:
+    return link.delegation.subject == key.did and _routes(link, root)
 
 
 def _forbidden_keys(

@@ -6,6 +6,7 @@ Sans-IO and ignorant of agents: who is enrolled, revoked or connected twice is t
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Final
 
@@ -63,6 +64,7 @@ class HubSession(Conversation):
         root_did: str,
         hub_delegation: Envelope,
         hello_limits: HelloLimits,
+        root_rotations: Sequence[Envelope] = (),
         clock_skew_seconds: int = limits.DEFAULT_CLOCK_SKEW_SECONDS,
     ) -> None:
         """Prepare an end; nothing is queued before `start`.
@@ -74,6 +76,7 @@ class HubSession(Conversation):
             root_did: the root that `hub_delegation` comes from.
             hub_delegation: the root's `delegation` to the hub with the action `writ.route`.
             hello_limits: told to the agent, and held against it.
+            root_rotations: `key_rotation` documents from earlier roots to this one, oldest first.
             clock_skew_seconds: how far the peer's timestamps may be off this clock.
         """
         if len(challenge) != limits.CHALLENGE_BYTES:
@@ -88,6 +91,7 @@ class HubSession(Conversation):
             delegation=hub_delegation.as_value(),
             limits=hello_limits,
             versions=("v1",),
+            root_rotations=tuple(one.as_value() for one in root_rotations) or None,
         )
 
     def start(self, *, now: datetime, id: str) -> None:

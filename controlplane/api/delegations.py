@@ -20,6 +20,7 @@ from controlplane.delegations.service import (
     take_delegation,
 )
 from controlplane.errors import HiddenError
+from controlplane.mending import mend
 from protocol.messages.fields import Condition, Party
 from storage.pages import Page
 from storage.records import DelegationRecord, RevocationsRecord
@@ -184,7 +185,9 @@ async def revoke(call: Call) -> Any:
 )
 async def signed_revocations(call: Call) -> Any:
     """Put in force a full list of revocations that an operator or the root signed."""
-    return _revocations_view(await take_revocations(call.hub, call.actor, call.body.document))
+    taken = await take_revocations(call.hub, call.actor, call.body.document)
+    await mend(call.hub)  # it may name a key that this hub once had
+    return _revocations_view(taken)
 
 
 @operation(

@@ -21,8 +21,8 @@ from controlplane.errors import (
     InvalidFieldError,
     StateConflictError,
 )
-from controlplane.first_start import document_record
 from controlplane.intents.signed import verify_submitted
+from controlplane.stored_documents import document_record
 from protocol.capabilities import covers_action
 from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.errors import ExpiredError, WrongAudienceError

@@ -153,6 +153,61 @@ def new_key(session: Session, /, name: str, **flags: Any) -> None:
         session.printer.data({"apiKey": key})
 
 
+_root_key = click.option(
+    "--root-key",
+    "root_key",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key file of the root in force; read and left where it lies.",
+)
+
+
+@hub.command("rotate-key")
+@_root_key
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def rotate_key(session: Session, /, root_key: Path, **flags: Any) -> None:
+    """Give the hub a new key; start it again afterwards, the agents come over by themselves."""
+    settings = _settings(flags)
+    from controlplane.rotations import rotate_hub_key
+
+    made = asyncio.run(rotate_hub_key(settings, root_key))
+    value = {"hubDid": made.hub_did, "before": made.before, "rootDid": made.root_did}
+    session.printer.record(value, [(name, name) for name in value])
+    session.printer.say("\nStart the hub again. If the old key may be in other hands, then also:")
+    session.printer.say(
+        f"  writ delegations revocations --revoke-key {made.before} --sign ROOT-KEY"
+    )
+
+
+@hub.command("rotate-root")
+@_root_key
+@click.option(
+    "--new-root-key",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key file of the next root, made by `writ keys new`.",
+)
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def rotate_root(session: Session, /, root_key: Path, new_root_key: Path, **flags: Any) -> None:
+    """Move the fleet to a new root that the old one names; start the hub again afterwards."""
+    settings = _settings(flags)
+    from controlplane.rotations import rotate_root as rotate
+
+    made = asyncio.run(rotate(settings, root_key, new_root_key))
+    renew = [{"id": one.id, "issuer": one.issuer, "subject": one.subject} for one in made.renew]
+    value = {"rootDid": made.root_did, "before": made.before, "renew": renew}
+    session.printer.record(value, [("rootDid", "rootDid"), ("before", "before")])
+    session.printer.say("\nStart the hub again. The old root counts for nothing from then on.")
+    for one in renew:
+        session.printer.say(f"To be signed again by {one['issuer']}: {one['id']}")
+
+
 @hub.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_data_dir

@@ -13,8 +13,8 @@ from controlplane.access.authorize import Actor, authorize
 from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import check_chain, first_send_proof
 from controlplane.errors import AccessDeniedError, StateConflictError
-from controlplane.first_start import document_record
 from controlplane.intents.signed import verify_submitted
+from controlplane.stored_documents import document_record
 from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.errors import ExpiredError, WrongAudienceError
 from protocol.limits import CloseCode

@@ -18,8 +18,8 @@ from controlplane.delegations.proof import chain_of, links_to
 from controlplane.delegations.reach import above, is_seen_from, reached_agents
 from controlplane.delegations.revocations import add_revocations
 from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
-from controlplane.first_start import delegation_record, document_record
 from controlplane.intents.signed import verify_submitted
+from controlplane.stored_documents import delegation_record, document_record
 from protocol import limits
 from protocol.conditions import compile_condition
 from protocol.delegation import verify_link

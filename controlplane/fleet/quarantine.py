@@ -17,9 +17,9 @@ from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import check_chain, first_send_proof
 from controlplane.delegations.revocations import SAFETY_LIFETIME
 from controlplane.errors import InvalidFieldError, StateConflictError
-from controlplane.first_start import document_record
 from controlplane.fleet.agents import find_visible, tell_changed
 from controlplane.intents.signed import verify_submitted
+from controlplane.stored_documents import document_record
 from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.errors import ExpiredError, WrongAudienceError
 from protocol.messages.delegations import Quarantine
@@ -40,7 +40,7 @@ async def quarantine_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str
         authorize_one(actor, "agents.quarantine", found.realms, see="agents.read")
         if found.state == "revoked":
             raise StateConflictError("this agent is revoked")
-        return _stop(uow, hub, actor, found, reason, now)
+        return _stop(uow, hub, actor.subject, found, reason, now)
 
     changed = await hub.database.write(unit)
     hub.dispatcher.wake(changed.did)
@@ -72,7 +72,7 @@ async def quarantine_many(hub: Hub, actor: Actor, realm: str | None, reason: str
         ) -> list[AgentRecord]:
             agents = [uow.agents.get(did) for did in some]
             return [
-                _stop(uow, hub, actor, agent, reason, now)
+                _stop(uow, hub, actor.subject, agent, reason, now)
                 for agent in agents
                 if agent is not None and agent.state == "active"
             ]
@@ -99,7 +99,7 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
     now = clock.now()
     if payload.active:
         raise InvalidFieldError("active must be false", pointer="/document")
-    if envelope.sender_did == hub.identity.hub_did:
+    if hub.identity.is_own(envelope.sender_did):
         raise InvalidFieldError("the hub's key cannot lift a quarantine", pointer="/document")
     if envelope.expires is None or now >= envelope.expires:
         raise ExpiredError("the document has expired")
@@ -134,8 +134,13 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
     return changed
 
 
+def stop_again(uow: UnitOfWork, hub: Hub, agent: AgentRecord, now: datetime) -> None:
+    """Sign an agent's quarantine anew by the hub's present key, with the same reason."""
+    _stop(uow, hub, "hub", agent, str((agent.quarantine or {}).get("reason", "")), now)
+
+
 def _stop(
-    uow: UnitOfWork, hub: Hub, actor: Actor, agent: AgentRecord, reason: str, now: datetime
+    uow: UnitOfWork, hub: Hub, by: str, agent: AgentRecord, reason: str, now: datetime
 ) -> AgentRecord:
     payload = Quarantine(
         epoch=int((agent.quarantine or {}).get("epoch", 0)) + 1, active=True, reason=reason
@@ -150,7 +155,7 @@ def _stop(
         signer=hub.identity.hub_key,
     )
     uow.documents.put(document_record(envelope, now))
-    return _put(uow, agent, envelope, payload, kind="agent.quarantined", by=actor.subject, now=now)
+    return _put(uow, agent, envelope, payload, kind="agent.quarantined", by=by, now=now)
 
 
 def _put(
@@ -189,6 +194,7 @@ def _put(
             "active": payload.active,
             "reason": payload.reason,
             "documentId": envelope.id,
+            "signer": envelope.sender_did,
             "by": by,
         },
         updated_at=now,

@@ -102,6 +102,7 @@ class AgentEndpoint:
                 heartbeat_seconds=settings.heartbeat_seconds,
                 clock_skew_seconds=settings.clock_skew_seconds,
             ),
+            root_rotations=identity.root_rotations,
             clock_skew_seconds=settings.clock_skew_seconds,
         )
         connection = Connection(

@@ -81,7 +81,7 @@ async def take_document(live: Live, connection: Connection, envelope: Envelope) 
         # Rows 5 to 8 come first also for what nobody will take.
         verify_document(
             envelope,
-            audience=live.hub.identity.hub_did,
+            audience=live.hub.identity.addressee(envelope.audience),
             now=clock.now(),
             replay=None,
             sender=Side.AGENT,

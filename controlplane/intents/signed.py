@@ -12,10 +12,10 @@ from controlplane import clock
 from controlplane.access.authorize import Actor, authorize_one
 from controlplane.context import Hub, OutboxKind
 from controlplane.errors import HiddenError, InvalidFieldError, StateConflictError
-from controlplane.first_start import delegation_record, document_record
 from controlplane.intents.service import announce
 from controlplane.intents.submission import Batch
 from controlplane.intents.targets import check_realm
+from controlplane.stored_documents import delegation_record, document_record
 from protocol import limits
 from protocol.delegation import verify_link
 from protocol.envelope import Envelope, parse_document

@@ -20,7 +20,10 @@ class HelloLimits(ControlPayload):
 
 
 class Hello(ControlPayload):
-    """The hub's first frame: a challenge, and its own authority from the root."""
+    """The hub's first frame: a challenge, and its own authority from the root.
+
+    `root_rotations` lead from earlier roots to `root`, oldest first.
+    """
 
     challenge: Digest
     root: Did
@@ -29,6 +32,7 @@ class Hello(ControlPayload):
     versions: Annotated[
         Many[Annotated[str, Field(min_length=1, max_length=16)]], Field(min_length=1, max_length=16)
     ]
+    root_rotations: Left[Annotated[Many[Embedded], Field(max_length=8)]] = None
 
 
 class Drain(ControlPayload):

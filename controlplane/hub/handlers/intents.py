@@ -93,7 +93,7 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
         Verified[Result],
         verify_document(
             envelope,
-            audience=live.hub.identity.hub_did,
+            audience=live.hub.identity.addressee(envelope.audience),
             now=clock.now(),
             replay=None,  # row 8 is asked inside the unit, where every document is remembered
             sender=Side.AGENT,
@@ -104,7 +104,7 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
         raise UnknownIntentError("a result is taken from the agent that signed it")
     intent_id = verified.payload.intent_id
 
-    hub_did = live.hub.identity.hub_did
+    identity = live.hub.identity
 
     def unit(uow: UnitOfWork) -> tuple[service.Finished, bool]:
         seen = uow.documents.seen_digest(did, envelope.id)
@@ -116,7 +116,7 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
             note_output_file(uow, intent_id, output_file.sha256)
         by_peer = (
             not finished.again
-            and finished.record.signer != hub_did
+            and not identity.is_own(finished.record.signer)
             and queue_peer_result(uow, finished.record, envelope)
         )
         faults.reach("result_before_commit")

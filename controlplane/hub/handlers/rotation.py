@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import cast
 
 from controlplane import clock
-from controlplane.first_start import document_record
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.live import Live
 from controlplane.policies.signing import sign_policy, signer_of
+from controlplane.stored_documents import document_record
 from protocol.envelope import Envelope
 from protocol.errors import KeyConflictError, WrongKeyError
 from protocol.key_rotation import verify_key_rotation
@@ -40,7 +40,7 @@ def key_rotation(live: Live, connection: Connection, envelope: Envelope) -> None
         Verified[KeyRotation],
         verify_document(
             envelope,
-            audience=hub.identity.hub_did,
+            audience=hub.identity.addressee(envelope.audience),
             now=clock.now(),
             replay=None,  # a key rotates away once; after that it proves nothing here
             sender=Side.AGENT,
