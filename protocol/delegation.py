@@ -272,7 +272,7 @@ def _named_links(
         return ()
     if proof is None and signer == hub and hub_delegation_id is not None:
         proof = (hub_delegation_id,)
-    elif proof is None:
+    elif proof is None and signer != hub:
         # Signed before the hub's key made way for another: what the root gave it still stands.
         former = [link for link in held.values() if _makes_hub(link, root, signer)]
         proof = tuple(link.id for link in sorted(former, key=lambda link: link.expires)[-1:])

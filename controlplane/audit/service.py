@@ -31,7 +31,10 @@ _CHUNK: Final = 1_000
 
 def log_origin(identity: HubIdentity) -> str:
     """Return the name of this hub's log: the first line of its checkpoints."""
-    return f"writ.v1/log/{identity.root.multikey}"
+    # The record outlives its root: it keeps the name it was begun with.
+    rotations = identity.root_rotations
+    first = rotations[0].public_key if rotations else identity.root
+    return f"writ.v1/log/{first.multikey}"
 
 
 class RecordKeeper:
