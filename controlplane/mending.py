@@ -16,7 +16,7 @@ from controlplane.delegations.reach import reached_agents
 from controlplane.delegations.revocations import renew_revocations
 from controlplane.delegations.service import load_hub_link, seal_under, store_delegation
 from controlplane.fleet.quarantine import stop_again
-from controlplane.policies.service import sign_policy
+from controlplane.policies.signing import sign_policy, signer_of
 from controlplane.succession import MEND_SETTING
 from protocol.delegation import verify_link
 from protocol.envelope import parse_document
@@ -111,10 +111,10 @@ def _mend_fleet(uow: UnitOfWork, hub: Hub, dead: frozenset[str], now: datetime) 
     told = []
     for agent in uow.agents.matching(states=("active", "quarantined")):
         in_force = uow.policies.for_agent(agent.did)
-        if in_force is not None and parse_document(in_force.wire).sender_did in dead:
+        if in_force is not None and signer_of(in_force) in dead:
             policy = uow.policies.get(in_force.policy_id)
             if policy is not None:
-                sign_policy(uow, hub, agent.did, policy, actor="hub", now=now)
+                sign_policy(uow, hub, agent.did, policy, actor="hub", now=now, or_nothing=True)
                 told.append(agent.did)
         stopped_by = (agent.quarantine or {}).get("signer")
         if agent.state == "quarantined" and stopped_by in dead:

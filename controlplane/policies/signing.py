@@ -209,7 +209,7 @@ def refresh_agents(
         policy = uow.policies.get(one.policy_id) or _empty(one, envelope)
         if _is_current(envelope, policy, layers):
             continue
-        if envelope.sender_did != hub.identity.hub_did:
+        if not hub.identity.is_own(envelope.sender_did):
             waiting.append(agent.name)
             continue
         sign_policy(
@@ -230,7 +230,7 @@ def renew_expiring(uow: UnitOfWork, hub: Hub, *, now: datetime, before: datetime
         agent = uow.agents.get(one.agent_did)
         if policy is None or agent is None or agent.state == "revoked":
             continue
-        if signer_of(one) != hub.identity.hub_did:
+        if not hub.identity.is_own(signer_of(one)):
             continue
         sign_policy(uow, hub, one.agent_did, policy, actor="hub", now=now, or_nothing=True)
         renewed.append(one.agent_did)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from protocol.key_files import parse_private_key_pem
-from tests.interaction.system import Agent, System
+from tests.interaction.processes import COMMAND, environment, wait_until
+from tests.interaction.system import System
 
 MakeSystem = Callable[..., System]
 PERSON = "user:0198f000-0000-4000-8000-000000000002"
@@ -143,40 +145,34 @@ def test_a_root_makes_way_for_another_that_it_has_named(
     assert system.run(late, "echo", n=3)["state"] == "succeeded"
 
 
-@pytest.mark.parametrize("point", [None, "rotation_prepared", "rotation_sent", "rotation_acked"])
+@pytest.mark.parametrize("point", ["rotation_prepared", "rotation_sent", "rotation_acked"])
 def test_an_agent_moves_to_a_new_key_and_a_kill_anywhere_costs_nothing(
-    make_system: MakeSystem, point: str | None
+    make_system: MakeSystem, point: str
 ) -> None:
     system = make_system()
     agent = system.agent("mover")
     before = agent.did
     agent.stop()
-    made = system.writ("agent", "rotate-key", "--data-dir", str(agent.folder))
-    if point is not None:
-        agent.start(fault=point)
-        assert agent.process is not None
-        assert agent.process.ended() == -signal.SIGKILL
+    url = system.hub.url.replace("http", "ws", 1)
+    words = ("agent", "rotate-key", "--data-dir", str(agent.folder), "--hub", url)
+    killed = subprocess.run(
+        [*COMMAND, *words], env=environment(WRIT_FAULT=point), check=False, timeout=60
+    )
+    assert killed.returncode == -signal.SIGKILL
     agent.start()
-    found = wait_for_did(system, agent)
-    assert found != before, made
+    one_key = agent.folder / "key.next.pem"
+    wait_until(lambda: not one_key.exists(), "one key to be left", seconds=60)
+
+    def shown() -> dict[str, object] | None:
+        found: dict[str, object] = system.rest.get("/agents/mover")
+        return found if found["online"] and found["did"] != before else None
+
+    known = wait_until(shown, "the agent to be online with its new key")
     own = parse_private_key_pem((agent.folder / "key.pem").read_bytes()).public_key.did
-    assert own == found
-    assert not (agent.folder / "key.next.pem").exists()
-    agent.did = found
+    assert own == known["did"]
+    assert (
+        known["fingerprint"] == system.writ(*words[:1], "fingerprint", *words[2:4])["fingerprint"]
+    )
+    agent.did = own
     assert system.run(agent, "echo", n=1)["state"] == "succeeded"
-    listed = [one["name"] for one in system.rest.items("/agents")]
-    assert listed == ["mover"]
-
-
-def wait_for_did(system: System, agent: Agent) -> str:
-    """Wait until the hub knows the agent by another key, and it is online with that one."""
-    from tests.interaction.processes import wait_until
-
-    def probe() -> str | None:
-        shown = system.rest.get("/agents/mover")
-        moved = shown["did"] != agent.did or not (agent.folder / "key.next.pem").exists()
-        return str(shown["did"]) if moved and shown["online"] else None
-
-    first = str(wait_until(probe, "the agent to come back with its new key"))
-    wait_until(lambda: not (agent.folder / "key.next.pem").exists(), "one key to be left")
-    return first
+    assert [one["name"] for one in system.rest.items("/agents")] == ["mover"]

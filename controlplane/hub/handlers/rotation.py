@@ -65,7 +65,7 @@ def key_rotation(live: Live, connection: Connection, envelope: Envelope) -> None
         in_force = uow.policies.for_agent(new_key.did)
         policy = uow.policies.get(in_force.policy_id) if in_force is not None else None
         # What an operator has signed stays in force at the agent; the hub does not replace it.
-        by_hub = in_force is not None and signer_of(in_force) == hub.identity.hub_did
+        by_hub = in_force is not None and hub.identity.is_own(signer_of(in_force))
         if policy is not None:
             agents = tuple(new_key.did if one == did else one for one in policy.agents)
             policy = uow.policies.update(policy.id, agents=agents)
