@@ -19,7 +19,7 @@ from protocol.messages import CheckpointRequest, Heartbeat
 from protocol.session import RegisterReceived
 from protocol.verification import verify_document_offline
 from tests.agentd.conftest import AgentHere
-from tests.agentd.hub_double import HubDouble, delegate, new_id, new_key
+from tests.agentd.hub_double import HubDouble, delegate, new_id, new_key, seal
 
 MakeAgent = Callable[..., AgentHere]
 
@@ -146,6 +146,28 @@ async def test_an_unproven_record_is_a_fork(hub: HubDouble, agent_here: MakeAgen
         await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
         result = await hub.result(await hub.order("echo", {}))
     assert result["error"]["code"] == "quarantined"
+
+
+async def test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.send_log = True
+    hub.checkpoint = hub.grow(3)
+    hub.answer_proofs = False
+    async with agent_here(checkpoint_proof_seconds=0.2) as agent:
+        await agent.state("online")
+        await hub.send(hub.pong(hub.grow(4)))
+        await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+    hub.answer_proofs = True
+    lift = {"epoch": 1, "active": False, "reason": "looked into"}
+    async with agent_here() as agent:
+        await agent.state("online")
+        await hub.send_document(seal("quarantine", hub.key, hub.agent_did, lift))
+        result = await hub.result(await hub.order("echo", {}))
+        assert result["error"]["code"] == "quarantined"
+        await hub.send_document(seal("quarantine", hub.root, hub.agent_did, lift))
+        result = await hub.result(await hub.order("echo", {}))
+        assert result["status"] == "succeeded"
 
 
 async def test_a_key_is_rotated_without_ever_being_without_one(

@@ -113,7 +113,7 @@ def test_a_strict_agent_takes_its_policy_from_an_operators_key(
     make_system: Callable[..., System],
 ) -> None:
     system = make_system()
-    agent = system.agent("strict", "--require-operator-signature", allow=["*"])
+    system.agent("strict", "--require-operator-signature", allow=["*"])
     key = system.hub.made["operatorKeyFile"]
     own = write(system, "own.yaml", OWN)
     applied = system.writ("policies", "apply", own, "--agent", "strict", "--sign", key)

@@ -95,6 +95,8 @@ ROWS: Final = (
         "protocol/test_limits_window.py::test_tokens_and_cents_add_up_over_the_day",
         "protocol/test_authority.py::"
         "test_every_budget_of_the_chain_bounds_the_order_beside_the_policys_limits",
+        "interaction/test_policies.py::test_an_hours_limit_counts_across_a_restart_and_says_so",
+        "interaction/test_policies.py::test_a_day_s_limit_counts_what_came_in_every_way",
     ),
     row(
         "authority.step-7",
@@ -168,6 +170,7 @@ ROWS: Final = (
         "evil/test_evil_hub_orders.py::test_an_order_under_its_own_key",
         "evil/test_evil_hub_orders.py::test_an_order_under_a_key_it_has_made_itself_a_puppet_of",
         "evil/test_evil_hub_orders.py::test_other_params_under_an_operators_signature",
+        "interaction/test_policies.py::test_a_strict_agent_takes_its_policy_from_an_operators_key",
     ),
     row(
         "authority.hub-may-stop",
@@ -188,6 +191,7 @@ ROWS: Final = (
         "7",
         "a quarantine is lifted by an authorised one with a higher epoch",
         "protocol/test_document_authority.py::test_a_lift_needs_a_higher_epoch_than_the_last_seen",
-        gap="lifting the quarantine of a fork by such a document has no test of its own",
+        "agentd/test_connections.py::"
+        "test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it",
     ),
 )

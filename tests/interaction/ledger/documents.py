@@ -55,6 +55,7 @@ ROWS: Final = (
         "a `delegation` is signed by its parent's subject with depth left, or by the root",
         "protocol/test_document_authority.py::test_who_may_delegate",
         "protocol/test_delegation.py::test_each_link_is_signed_by_the_subject_before_it",
+        "interaction/test_delegations.py::test_an_operator_lends_to_a_scheduler_until_it_is_taken_back",
     ),
     row(
         "documents.tool-approval-response",
@@ -74,6 +75,7 @@ ROWS: Final = (
         "controlplane/test_fleet_over_rest.py::"
         "test_a_revoked_agent_is_shut_out_and_the_others_are_told",
         "agentd/test_orders.py::test_a_revoked_key_orders_nothing_any_more",
+        "interaction/test_delegations.py::test_what_was_renewed_holds_and_only_the_root_takes_a_revocation_back",
     ),
     row(
         "documents.quarantine",
@@ -82,6 +84,7 @@ ROWS: Final = (
         "protocol/test_document_authority.py::test_no_chain_through_the_hub_lifts_a_quarantine",
         "interaction/test_continuity.py::"
         "test_quarantine_refuses_all_work_until_an_operator_releases",
+        "interaction/test_delegations.py::test_a_quarantine_overtakes_the_orders_that_waited_for_the_agent",
     ),
     row(
         "documents.configuration",
@@ -137,6 +140,7 @@ ROWS: Final = (
         "protocol/test_document_authority.py::test_numbers_only_go_up_across_ids",
         "agentd/test_orders.py::test_versions_only_go_up",
         "storage/test_permits.py::test_the_version_in_force_at_an_agent_only_goes_up",
+        "interaction/test_policies.py::test_every_version_is_acknowledged_and_in_the_record",
     ),
     row(
         "documents.unreadable",
@@ -151,6 +155,7 @@ ROWS: Final = (
         "a revoked key voids everything signed by it that was not already accepted",
         "agentd/test_orders.py::test_a_revoked_key_orders_nothing_any_more",
         "protocol/test_authority_properties.py::test_a_revoked_link_is_always_refused",
+        "interaction/test_delegations.py::test_what_is_revoked_meanwhile_counts_before_the_first_order_of_one_who_returns",
     ),
     row(
         "policy.first-match",
@@ -182,6 +187,7 @@ ROWS: Final = (
         "protocol/test_limits_window.py::test_each_limit_refuses_alone",
         "protocol/test_limits_window.py::test_over_concurrent_waits",
         "interaction/test_orders.py::test_an_order_that_waits_past_its_time_is_refused_as_expired",
+        "interaction/test_policies.py::test_over_concurrent_an_order_waits_for_its_place",
     ),
     row(
         "policy.from",
