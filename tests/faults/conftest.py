@@ -12,7 +12,8 @@ from tests.faults.stage import Stage
 from tests.interaction.system import System
 
 ROUNDS = int(os.environ.get("WRIT_FAULT_ROUNDS", "0"))
-SEED = int(os.environ.get("WRIT_FAULT_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+# In the environment, so that the workers of a parallel run draw from the same seed.
+SEED = int(os.environ.setdefault("WRIT_FAULT_SEED", str(random.SystemRandom().randrange(1, 2**31))))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -29,6 +30,7 @@ def stage(
         yield Stage(system)
 
 
-def pytest_report_header() -> str:
-    """Say which seed draws the random rounds, so that a failure can be had again."""
-    return f"faults: WRIT_FAULT_ROUNDS={ROUNDS} WRIT_FAULT_SEED={SEED}"
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which seed drew the random rounds, so that a failure can be had again."""
+    if ROUNDS:
+        terminalreporter.write_line(f"WRIT_FAULT_ROUNDS={ROUNDS} WRIT_FAULT_SEED={SEED}")
