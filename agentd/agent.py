@@ -23,7 +23,7 @@ from agentd.executors.base import Executor, parse_params
 from agentd.executors.registry import load_executors
 from agentd.executors.settings import parse_executor_settings
 from agentd.faults import fault_point
-from agentd.identity import Identity, pin_root, replace_root
+from agentd.identity import Identity, load_encryption_key, pin_root, replace_root
 from agentd.intake import Intake
 from agentd.log import log
 from agentd.outbox import Outbox
@@ -32,6 +32,7 @@ from agentd.peers import Peers
 from agentd.record_watch import RecordWatch
 from agentd.registration import make_registration
 from agentd.rotation import Rotation
+from agentd.sealed import Sealed
 from agentd.settings import AgentSettings
 from agentd.standing import Standing
 from agentd.state import StateDatabase
@@ -64,6 +65,7 @@ from protocol.messages import (
     UploadGrant,
 )
 from protocol.messages.enrolment import MAX_HELD_DELEGATIONS, MAX_HELD_INTENTS
+from protocol.sealing import certify_encryption_key
 from protocol.session import AgentSession, HelloAccepted
 
 _HOUSEKEEPING_SECONDS: Final = 30.0
@@ -150,6 +152,7 @@ class Agent:
             make_sandbox=executor_settings.make_sandbox,
             max_running=settings.max_running,
         )
+        self.sealed = Sealed(load_encryption_key(settings.data_dir))
         self.intake = Intake(
             state=state,
             verifier=self.verifier,
@@ -158,6 +161,7 @@ class Agent:
             outbox=self.outbox,
             outlet=self.outlet,
             clock=self.clock,
+            sealed=self.sealed,
             max_open_orders=settings.max_open_orders,
         )
         self.watch = RecordWatch(
@@ -282,6 +286,7 @@ class Agent:
                 checkpoint=self.watch.text,
                 intents=tuple(held_intents(self._state.reader, MAX_HELD_INTENTS)),
             ),
+            encryption=certify_encryption_key(self.sealed.key.public, self.rotation.key_to_use()),
             join=self._join,
         )
 

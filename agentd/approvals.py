@@ -15,6 +15,7 @@ from agentd.faults import fault_point
 from agentd.log import log
 from agentd.orders import Order
 from agentd.outlet import Outlet
+from agentd.sealed import shown_arguments
 from agentd.standing import Standing
 from agentd.state import StateDatabase
 from agentd.state.approvals import (
@@ -146,18 +147,19 @@ class Approvals:
             if record.rule == wanted:
                 return record
             await self._settle(record, "void")
+        arguments = shown_arguments(order.intent)
         request = open_approval(
             grant,
             request_id=new_id(),
             tool=order.order.action,
-            arguments=order.order.params,
+            arguments=arguments,
             now=self._clock.later(),
         )
         payload = ToolApprovalRequest(
             request_id=request.request_id,
             intent_id=order.id,
             tool=order.order.action,
-            arguments=order.order.params,
+            arguments=arguments,
             call_digest=request.call_digest,
             rule=grant.decision.rule or "default",
             people=rule.people,

@@ -25,6 +25,7 @@ from agentd.outbox import Outbox
 from agentd.outlet import Outlet
 from agentd.peers import Peers
 from agentd.sandbox import Sandbox
+from agentd.sealed import cover_output, was_sealed
 from agentd.state import StateDatabase
 from agentd.state.orders import set_cancelled, set_order_state
 from agentd.uploads import Uploads
@@ -274,6 +275,8 @@ class Dispatch:
             UploadError: too big, and no upload was granted or it failed.
         """
         try:
+            canonical_json(output)
+            output = cover_output(order, output)
             data = canonical_json(output)
         except BadJsonError as exc:
             raise ExecutorError("bad_output", f"the output is not JSON: {exc.message}") from exc
@@ -304,7 +307,7 @@ class Dispatch:
                 cents=max(0.0, float(counts.get("cents", 0))),
             )
             return
-        if order.ending:
+        if order.ending or (was_sealed(order.intent) and kind != "status"):
             return
         frame = IntentProgress.model_validate(
             {"intentId": order.id, "index": order.progress_count, "kind": kind, "data": data}

@@ -1,7 +1,7 @@
 """Who this agent is: its data folder, its key, the root it trusts, and that it runs only once.
 
-Owns `key.pem` (PKCS#8, 0600 in 0700), `key.next.pem` while a rotation is under way, `root.did`
-and `lock`. Must not know the wire: it hands out keys and a pin.
+Owns `key.pem` (PKCS#8, 0600 in 0700), `key.next.pem` while a rotation is under way,
+`encryption.pem`, `root.did` and `lock`. Must not know the wire: it hands out keys and a pin.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from protocol.key_files import (
     parse_private_key_pem,
 )
 from protocol.keys import PublicKey, SigningKey, fingerprint
+from protocol.sealing import EncryptionKey, encode_encryption_key, parse_encryption_key
 
 KEY_FILE = "key.pem"
 NEXT_KEY_FILE = "key.next.pem"
+ENCRYPTION_KEY_FILE = "encryption.pem"
 ROOT_FILE = "root.did"
 FORMER_ROOTS_FILE = "root.former"
 LOCK_FILE = "lock"
@@ -99,20 +101,22 @@ def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
         IdentityError: unreadable, no PKCS#8 Ed25519 key, or the file or folder is open to others.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            folder = path.parent.stat()
-            check_key_file_mode(
-                file_mode=status.st_mode,
-                file_uid=status.st_uid,
-                folder_mode=folder.st_mode,
-                folder_uid=folder.st_uid,
-                own_uid=os.getuid(),
-            )
-            return parse_private_key_pem(file.read(_MAX_KEY_FILE_BYTES), passphrase)
-    except OSError as exc:
-        raise IdentityError(f"cannot read {path}: {exc.strerror}") from exc
+        return parse_private_key_pem(_read_guarded(path), passphrase)
+    except Error as exc:
+        raise IdentityError(f"{path}: {exc.message}") from exc
+
+
+def load_encryption_key(data_dir: Path) -> EncryptionKey:
+    """Return the key that params are sealed to; made at the first call, of its own randomness.
+
+    Raises:
+        IdentityError: unreadable, no X25519 key, or open to others.
+    """
+    path = data_dir / ENCRYPTION_KEY_FILE
+    if not path.exists():
+        _write_whole(path, encode_encryption_key(EncryptionKey(os.urandom(32))))
+    try:
+        return parse_encryption_key(_read_guarded(path))
     except Error as exc:
         raise IdentityError(f"{path}: {exc.message}") from exc
 
@@ -237,6 +241,24 @@ class InstanceLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _read_guarded(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            folder = path.parent.stat()
+            check_key_file_mode(
+                file_mode=status.st_mode,
+                file_uid=status.st_uid,
+                folder_mode=folder.st_mode,
+                folder_uid=folder.st_uid,
+                own_uid=os.getuid(),
+            )
+            return file.read(_MAX_KEY_FILE_BYTES)
+    except OSError as exc:
+        raise IdentityError(f"cannot read {path}: {exc.strerror}") from exc
 
 
 def _write_whole(path: Path, data: bytes) -> None:

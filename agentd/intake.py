@@ -18,6 +18,7 @@ from agentd.log import log
 from agentd.orders import Ending, Order
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
+from agentd.sealed import Sealed
 from agentd.state import StateDatabase
 from agentd.state.documents import add_seen
 from agentd.state.orders import (
@@ -92,6 +93,7 @@ class Intake:
         outbox: Outbox,
         outlet: Outlet,
         clock: Clock,
+        sealed: Sealed,
         max_open_orders: int,
     ) -> None:
         self._state = state
@@ -101,6 +103,7 @@ class Intake:
         self._outbox = outbox
         self._outlet = outlet
         self._clock = clock
+        self._sealed = sealed
         self._max_open = max_open_orders
         self._acks = Acks(outlet)
         outbox.on_sent = self._acks.drop
@@ -164,6 +167,7 @@ class Intake:
         """
         for record in open_orders(self._state.reader):
             order = _order_of(record)
+            order.intent = self._sealed.open(order.intent)
             if (usage := get_usage(self._state.reader, order.id)) is not None:
                 self._ledger.take_up(usage)
             if record.cancelled:
@@ -205,6 +209,7 @@ class Intake:
         return True
 
     def _decide(self, verified: Verified[Intent]) -> None:
+        verified = self._sealed.open(verified)
         order = Order(intent=verified, grant=None, received_at=self._clock.later())
         try:
             grant = self._verifier.authorize(verified)

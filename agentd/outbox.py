@@ -16,6 +16,7 @@ from agentd.faults import fault_point
 from agentd.log import log
 from agentd.orders import Ending, Order
 from agentd.outlet import Outlet
+from agentd.sealed import cover_ending
 from agentd.standing import Standing
 from agentd.state import StateDatabase
 from agentd.state.approvals import close_approvals
@@ -68,6 +69,7 @@ class Outbox:
         Raises:
             BadJsonError: the output is outside what a document can carry.
         """
+        ending = cover_ending(order, ending)
         grant = order.grant
         spent = self._ledger.spent(order.id)
         payload = Result(

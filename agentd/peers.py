@@ -21,6 +21,7 @@ from agentd.executors.peer_orders import PeerAnswer, PeerOrders
 from agentd.log import log
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
+from agentd.sealed import was_sealed
 from agentd.standing import Standing
 from agentd.state import StateDatabase
 from agentd.state.peers import (
@@ -132,6 +133,8 @@ class Peers:
 
     async def _place(self, grant: Grant, ordinal: int, wish: Wish) -> PeerOrderRecord:
         """Sign an order and put it on disk."""
+        if was_sealed(grant.intent):
+            raise ExecutorError("sealed_order", "what came sealed is not handed on in the clear")
         try:
             check_json_profile(dict(wish.params), max_depth=limits.MAX_PARAMS_DEPTH)
             self._check_allowed(grant, wish)

@@ -18,6 +18,7 @@ def make_registration(
     labels: Mapping[str, str],
     executors: Mapping[str, Executor],
     holds: Holds,
+    encryption: Mapping[str, str],
     join: JoinToken | None,
 ) -> Register:
     """Return the registration that answers a `hello`.
@@ -28,6 +29,7 @@ def make_registration(
         labels: its labels.
         executors: what it can do, by action.
         holds: what it has on disk.
+        encryption: its certified encryption key, from `protocol.sealing`.
         join: proves that the token's secret is known, without sending it; None without a token.
     """
     registration = Register(
@@ -37,7 +39,11 @@ def make_registration(
         capabilities=tuple(sorted({item.capability for item in executors.values()})),
         actions=tuple(_declare(item) for item in executors.values()),
         labels=dict(labels),
-        host={"os": platform.system().lower(), "arch": platform.machine()},
+        host={
+            "os": platform.system().lower(),
+            "arch": platform.machine(),
+            "encryption": dict(encryption),
+        },
         join=None,
         holds=holds,
     )

@@ -19,7 +19,9 @@ from protocol.key_files import (
     parse_private_key_pem,
 )
 from protocol.keys import SigningKey
+from protocol.sealing import EncryptionKey, encode_encryption_key, parse_encryption_key
 
+SEALING_SUFFIX = ".seal.pem"
 _MAX_KEY_FILE_BYTES = 16 * 1024
 
 
@@ -40,6 +42,22 @@ def save_private_key(path: Path, key: SigningKey, passphrase: bytes | None = Non
     """
     salt = os.urandom(SALT_BYTES) if passphrase is not None else None
     save_private_bytes(path, encode_private_key_pem(key, passphrase, salt=salt))
+
+
+def load_sealing_key(path: Path, *, create: bool = False) -> EncryptionKey:
+    """Return the X25519 key of a person: in `path`, or beside the signing key in `path`.
+
+    Args:
+        path: a sealing key file, or a signing key file; `operator.pem` has `operator.seal.pem`.
+        create: make the one beside a signing key when it is not there.
+
+    Raises:
+        KeyFileError: missing, unreadable, readable by others, or no such key.
+    """
+    beside = path if path.name.endswith(SEALING_SUFFIX) else path.with_suffix(SEALING_SUFFIX)
+    if create and not beside.exists():
+        save_private_bytes(beside, encode_encryption_key(EncryptionKey(os.urandom(32))))
+    return parse_encryption_key(_load_guarded(beside))
 
 
 def load_secret_bytes(path: Path, length: int) -> bytes:

@@ -254,6 +254,8 @@ def _check_doable(order: Intent, view: AuthorityView) -> None:
     check_params = view.actions.get(order.action)
     if check_params is None:
         raise UnknownActionError("no such action here")
+    if order.sealed is not None:
+        raise BadParamsError("the sealed params could not be opened")
     try:
         check_params(order.params)
     except BadParamsError:

@@ -25,6 +25,7 @@ from protocol.errors import (
     WrongKeyError,
 )
 from protocol.keys import PublicKey
+from protocol.messages.intents import Intent
 from protocol.messages.registry import MESSAGES, parse_payload
 from protocol.replay import ReplayView, check_document_replay, check_sequence
 
@@ -114,6 +115,15 @@ def verify_document_offline(envelope: Envelope, *, at: datetime | None) -> Verif
         check_document_freshness(envelope, at)
     check_type(envelope, None)
     return _verified(envelope)
+
+
+def with_params(intent: Verified[Intent], params: dict[str, Any]) -> Verified[Intent]:
+    """Return a verified intent with the params that its `sealed` held; the envelope stays.
+
+    For `protocol.sealing` alone, which has proved that they were sealed for this very intent.
+    """
+    payload = intent.payload.model_copy(update={"params": params, "sealed": None})
+    return Verified(intent.envelope, payload, _MAKER)
 
 
 def verify_control(

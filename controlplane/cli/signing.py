@@ -9,16 +9,28 @@ from typing import Any
 from controlplane.cli.failures import CliError
 from controlplane.cli.fleet import find_agent
 from controlplane.cli.session import Session
-from protocol.envelope import seal_document
+from protocol.envelope import Envelope, seal_document
 from protocol.ids import format_uuid7
 from protocol.keys import SigningKey
+from protocol.sealing import EncryptionKey
 
 DEFAULT_TIMEOUT_SECONDS = 300
 DEFAULT_EXPIRES_SECONDS = 86_400
 
 
-def submit_signed(session: Session, key: SigningKey, body: dict[str, Any]) -> dict[str, Any]:
+def submit_signed(
+    session: Session,
+    key: SigningKey,
+    body: dict[str, Any],
+    sealing_key: EncryptionKey | None = None,
+) -> dict[str, Any]:
     """Sign one order with `key` and hand it to the hub; return `{"batchId", "intents"}`.
+
+    Args:
+        session: where to.
+        key: whose order it is.
+        body: as for `POST /intents`.
+        sealing_key: seal the params to the agent, and have the output sealed to this key.
 
     Raises:
         CliError: the target is not one agent, or the hub holds no delegation to this key.
@@ -36,21 +48,55 @@ def submit_signed(session: Session, key: SigningKey, body: dict[str, Any]) -> di
     proof = delegation_path(session, key.public_key.did)
     if proof:
         payload["proof"] = proof
-    now = datetime.now(UTC)
-    lifetime = timedelta(seconds=body.get("expiresInSeconds") or DEFAULT_EXPIRES_SECONDS)
-    document = seal_document(
-        type="intent",
-        id=format_uuid7(now, secrets.token_bytes(10)),
-        timestamp=now,
-        expires=now + lifetime,
-        audience=agent["did"],
-        payload=payload,
-        signer=key,
+    intent_id = new_intent_id()
+    if sealing_key is not None:
+        from controlplane.cli.sealed import seal_for
+
+        payload = seal_for(
+            agent,
+            target["agent"],
+            payload,
+            sealing_key,
+            intent_id=intent_id,
+            signer=key.public_key.did,
+        )
+    document = seal_order(
+        key,
+        agent["did"],
+        payload,
+        intent_id=intent_id,
+        lifetime_seconds=body.get("expiresInSeconds") or DEFAULT_EXPIRES_SECONDS,
     )
     answer: dict[str, Any] = session.client.post(
         "/intents/signed", {"document": document.wire.decode()}
     )
     return answer
+
+
+def new_intent_id() -> str:
+    """Return a fresh UUIDv7."""
+    return format_uuid7(datetime.now(UTC), secrets.token_bytes(10))
+
+
+def seal_order(
+    key: SigningKey,
+    audience: str,
+    payload: dict[str, Any],
+    *,
+    intent_id: str,
+    lifetime_seconds: float,
+) -> Envelope:
+    """Return an `intent` for the agent `audience`, signed now."""
+    now = datetime.now(UTC)
+    return seal_document(
+        type="intent",
+        id=intent_id,
+        timestamp=now,
+        expires=now + timedelta(seconds=lifetime_seconds),
+        audience=audience,
+        payload=payload,
+        signer=key,
+    )
 
 
 def delegation_path(session: Session, did: str) -> list[str]:
@@ -60,15 +106,17 @@ def delegation_path(session: Session, did: str) -> list[str]:
     """
     about = session.client.get("/.well-known/writ.json")
     path: list[str] = []
-    subject = did
+    subject, digest = did, None
     while subject != about["root"] and len(path) < 5:
         held = session.client.pages("/delegations", subject=subject)["items"]
         live = [one for one in held if not one.get("revoked")]
+        # Above the last link there is no choice: a link names its parent.
+        live = [one for one in live if digest is None or one["digest"] == digest]
         if not live:
             raise CliError(f"the hub holds no delegation to {subject}", exit_code=4)
         newest = max(live, key=lambda one: one["expiresAt"])
         path.insert(0, newest["id"])
-        subject = newest["issuer"]
+        subject, digest = newest["issuer"], newest["parent"]
     return path
 
 

@@ -13,9 +13,10 @@ import click
 from controlplane.cli.client import segment
 from controlplane.cli.completion import AgentName
 from controlplane.cli.failures import BY_INTENT_STATE, TIMED_OUT, CliError
-from controlplane.cli.fleet import load_structured
+from controlplane.cli.order_params import read_params
 from controlplane.cli.output import Column
 from controlplane.cli.session import Session
+from controlplane.cli.signed_orders import sign_order, submit_order
 
 TERMINAL = frozenset(BY_INTENT_STATE)
 LIST_COLUMNS: list[Column] = [
@@ -39,6 +40,7 @@ LIST_COLUMNS: list[Column] = [
 @click.option("--expires-in", "expires_in_seconds", type=click.IntRange(1, 30 * 86_400))
 @click.option("--wait-seconds", default=600, show_default=True, type=click.IntRange(1, 86_400))
 @click.option("--sign", "sign_key", metavar="KEY", help="Sign with this key (WRIT_OPERATOR_KEY).")
+@click.option("--seal", is_flag=True, help="With --sign: params and output the hub cannot read.")
 @click.option("--limit", type=click.IntRange(1, 100_000), help="At most so many agents.")
 @click.option("--batch", help="So many at a time: 10 or 10%.")
 @click.option("--stop-after", type=click.IntRange(1), help="Stop after so many failures.")
@@ -50,7 +52,7 @@ def run(ctx: click.Context, /, target: str, action: str, **options: Any) -> None
     With one agent the intent is printed; with a capability or selector, the batch.
     """
     session: Session = ctx.obj
-    body: dict[str, Any] = {"action": action, "params": _params(options)}
+    body: dict[str, Any] = {"action": action, "params": read_params(options)}
     for name, field in (
         ("realm", "realm"),
         ("timeout_seconds", "timeoutSeconds"),
@@ -60,17 +62,28 @@ def run(ctx: click.Context, /, target: str, action: str, **options: Any) -> None
             body[field] = options[name]
     body["target"] = parse_target(target, options)
     key = session.operator_key(options["sign_key"])
+    if options["seal"] and key is None:
+        raise click.UsageError("--seal goes with --sign KEY: only you can read the answer")
+    sealing_key = None
+    if options["seal"]:
+        from controlplane.cli.sealed import load_operator_sealing_key
+
+        sealing_key = load_operator_sealing_key(options["sign_key"])
     if key is None:
         batch = session.client.post("/intents", body)
     else:
         from controlplane.cli.signing import submit_signed
 
-        batch = submit_signed(session, key, body)
+        batch = submit_signed(session, key, body, sealing_key)
     single = "agent" in body["target"]
     if not options["wait"]:
         session.printer.data(batch["intents"][0] if single else batch)
         return
     finished = _wait_all(session, batch["intents"], options["wait_seconds"])
+    if sealing_key is not None:
+        from controlplane.cli.sealed import unseal
+
+        finished = [unseal(one, sealing_key) for one in finished]
     if single:
         _print_intent(session, finished[0])
     else:
@@ -98,8 +111,13 @@ def list_intents(session: Session, /, limit: int, batch_id: str | None, **filter
 @intents.command("show")
 @click.argument("intent_id")
 @click.option("--documents", type=click.Path(), help="Write its signed documents to this folder.")
+@click.option(
+    "--unseal", metavar="KEY", help="Open a sealed output: the key of --sign, or its seal."
+)
 @click.pass_obj
-def show_intent(session: Session, intent_id: str, documents: str | None) -> None:
+def show_intent(
+    session: Session, intent_id: str, documents: str | None, unseal: str | None
+) -> None:
     """Show one order with its result; --documents saves what `writ verify` proves."""
     intent = session.client.get(f"/intents/{segment(intent_id)}")
     if documents:
@@ -107,6 +125,10 @@ def show_intent(session: Session, intent_id: str, documents: str | None) -> None
 
         for path in save_documents(intent, documents):
             session.printer.say(f"wrote {path}")
+    if unseal:
+        from controlplane.cli import sealed
+
+        intent = sealed.unseal(intent, sealed.load_operator_sealing_key(unseal, create=False))
     _print_intent(session, intent, details=True)
 
 
@@ -149,24 +171,6 @@ def parse_target(text: str, options: dict[str, Any]) -> dict[str, Any]:
     if selecting:
         raise click.UsageError("--limit, --batch and --stop-after go with many agents, not one")
     return {"agent": text}
-
-
-def _params(options: dict[str, Any]) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    if options["params_file"] is not None:
-        loaded = load_structured(options["params_file"].read())
-        if not isinstance(loaded, dict):
-            raise click.UsageError("--params must hold an object")
-        params.update(loaded)
-    for pair in options["params"]:
-        name, sep, text = pair.partition("=")
-        if not sep or not name:
-            raise click.UsageError(f"-p {pair}: key=value")
-        try:
-            params[name] = json.loads(text)
-        except ValueError:
-            params[name] = text
-    return params
 
 
 def _wait_all(session: Session, started: list[dict[str, Any]], seconds: int) -> list[Any]:
@@ -242,3 +246,7 @@ def _short_result(intent: dict[str, Any]) -> str:
     if error:
         return f"{error.get('code')}: {error.get('message')}"
     return re.sub(r"\s+", " ", json.dumps(result.get("output"), ensure_ascii=False))[:200]
+
+
+intents.add_command(sign_order)
+intents.add_command(submit_order)
