@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controlplane.key_files import save_private_key
-from protocol.envelope import Envelope, parse_document, seal_document
+from protocol.envelope import Envelope, seal_document
 from protocol.ids import format_uuid7
 from protocol.keys import SigningKey
 from tests.interaction.fixtures import Fleet
@@ -175,45 +175,28 @@ def test_an_order_in_a_realm_its_agent_is_not_in_is_refused(fleet: Fleet) -> Non
 
 
 class Scheduler:
-    """A key of its own, lent one action on one agent in one realm by the operator."""
+    """A key of its own, lent actions on one agent in one realm by the operator, hub or no hub."""
 
     def __init__(self, system: System, agent: Agent, folder: Path, *actions: str) -> None:
         self.key = SigningKey.from_seed(secrets.token_bytes(32))
-        self.file = folder / "scheduler.pem"
         folder.chmod(0o700)
+        self.file = folder / "scheduler.pem"
         save_private_key(self.file, self.key)
-        above = system.rest.get(f"/delegations/{system.operator_proof()[0]}")
-        self.above = parse_document(above["document"])
-        payload = {
-            "subject": self.key.public_key.did,
-            "capabilities": [
-                {"action": action, "realms": ["default"], "agents": [agent.did]}
-                for action in actions
-            ],
-            "conditions": [],
-            "notBefore": self.above.payload["notBefore"],
-            "maxDepth": 0,
-            "parent": self.above.digest,
-        }
-        now = datetime.now(UTC)
-        self.grant = seal_document(
-            type="delegation",
-            id=format_uuid7(now, secrets.token_bytes(10)),
-            timestamp=now,
-            expires=now + timedelta(days=30),
-            audience="*",
-            payload=payload,
-            signer=system.hub.key("operator"),
-        )
-        self.folder = folder
+        self.above = folder / "above.json"
+        above = system.writ("delegations", "show", system.operator_proof()[0])
+        self.above.write_text(above["document"])
+        self.grant = folder / "grant.json"
+        lent = [word for action in actions for word in ("--action", action)]
+        words = ("delegations", "issue", self.key.public_key.did, *lent, "--realm", "default",
+                 "--agent", agent.did, "--expires-in", "30d", "--parent", str(self.above),
+                 "--sign", system.hub.made["operatorKeyFile"],
+                 "--out", str(self.grant))  # fmt: skip
+        system.writ(*words, WRIT_URL="http://127.0.0.1:9")
 
-    def delegation_files(self) -> list[str]:
-        words: list[str] = []
-        for name, document in (("above", self.above), ("grant", self.grant)):
-            path = self.folder / f"{name}.json"
-            path.write_bytes(document.wire)
-            words += ["--delegation", str(path)]
-        return words
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The options that name its chain."""
+        return ("--delegation", str(self.above), "--delegation", str(self.grant))
 
 
 def test_a_scheduler_signs_offline_inside_what_it_was_lent(fleet: Fleet, tmp_path: Path) -> None:
@@ -223,7 +206,7 @@ def test_a_scheduler_signs_offline_inside_what_it_was_lent(fleet: Fleet, tmp_pat
     words = ("intents", "sign", fleet.worker.did, "files.list", "-p", "path=.",
              "--sign", str(scheduler.file), "--out", str(out))  # fmt: skip
     # No hub is reachable while it signs.
-    made = system.writ(*words, *scheduler.delegation_files(), WRIT_URL="http://127.0.0.1:9")
+    made = system.writ(*words, *scheduler.files, WRIT_URL="http://127.0.0.1:9")
     handed = system.writ("intents", "submit", str(out))
     assert handed["id"] == made["id"]
     ended = system.end(made["id"])
@@ -235,7 +218,7 @@ def test_a_scheduler_signs_offline_inside_what_it_was_lent(fleet: Fleet, tmp_pat
 def test_a_scheduler_signs_nothing_beyond_what_it_was_lent(fleet: Fleet, tmp_path: Path) -> None:
     system = fleet.system
     scheduler = Scheduler(system, fleet.worker, tmp_path, "files.list")
-    system.rest.post("/delegations/signed", {"document": scheduler.grant.wire.decode()})
+    system.writ("delegations", "post", str(scheduler.grant))
     key = str(scheduler.file)
     assert system.writ("run", "worker", "files.list", "-p", "path=.", "--sign", key)["state"] == (
         "succeeded"
@@ -252,6 +235,43 @@ def test_signing_for_a_key_that_the_delegations_do_not_name_is_a_usage_error(
     scheduler = Scheduler(fleet.system, fleet.worker, tmp_path, "files.list")
     words = ("intents", "sign", fleet.worker.did, "echo", "--out", str(tmp_path / "o"))
     operator = fleet.system.hub.made["operatorKeyFile"]
-    files = scheduler.delegation_files()
-    fleet.system.writ(*words, "--sign", operator, *files, expect=2)
+    fleet.system.writ(*words, "--sign", operator, *scheduler.files, expect=2)
     assert not (tmp_path / "o").exists()
+
+
+# --- agents that demand an operator's signature ------------------------------------------------
+
+
+def test_a_strict_agent_obeys_operators_and_whom_they_lent_to_and_nobody_else(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    system = fleet.system
+    key = system.hub.made["operatorKeyFile"]
+    policy = tmp_path / "policy.json"
+    rules = [{"id": "all", "effect": "allow", "actions": ["*"]}]
+    policy.write_text(json.dumps({"rules": rules, "limits": {}}))
+    with system.agent("strict-one", "--require-operator-signature") as strict:
+        system.writ("policies", "apply", str(policy), "--agent", strict.name, "--sign", key)
+
+        # The hub itself.
+        ended = system.run(strict, "echo", by="the hub")
+        assert (ended["state"], ended["result"]["error"]["code"]) == (
+            "refused",
+            "operator_required",
+        )
+        # The operator.
+        assert system.writ("run", strict.did, "echo", "--sign", key)["state"] == "succeeded"
+        # A scheduler under the operator; what it signed the hub cannot have made.
+        scheduler = Scheduler(system, strict, tmp_path, "echo")
+        system.writ("delegations", "post", str(scheduler.grant))
+        done = system.writ("run", strict.did, "echo", "--sign", str(scheduler.file))
+        assert done["state"] == "succeeded"
+        # A peer that the hub lent to, and the same peer once the operator has.
+        wish = {"agent": strict.did, "action": "echo", "params": {}}
+        with system.agent("peer-of-strict") as peer:
+            lent = ("delegations", "issue", peer.did, "--action", "echo", "--agent", strict.did)
+            system.writ(*lent, "--expires-in", "80d")
+            ended = system.run(peer, "peer.order", **wish)
+            assert ended["result"]["error"]["code"] == "operator_required", ended
+            system.writ(*lent, "--expires-in", "85d", "--sign", key)
+            assert system.run(peer, "peer.order", **wish)["state"] == "succeeded"

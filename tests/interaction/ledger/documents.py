@@ -225,8 +225,13 @@ ROWS: Final = (
     row(
         "documents.sealed",
         "6",
-        "`sealed` is reserved; an agent that cannot open it refuses with `bad_params`",
-        gap="the field is in the model and nothing makes one; the refusal has no test",
+        "`sealed` is opened by its agent alone, for its own order; else `bad_params`",
+        "protocol/test_sealing.py::test_what_was_sealed_for_an_order_opens_in_it",
+        "protocol/test_sealing.py::test_a_box_made_for_another_order_does_not_open",
+        "protocol/test_sealing.py::test_a_hub_cannot_have_the_answer_sealed_to_itself",
+        "agentd/test_sealed_orders.py::test_a_box_that_belongs_to_another_order_is_bad_params",
+        "interaction/test_sealed_orders.py::"
+        "test_params_and_output_pass_a_hub_that_cannot_read_them",
     ),
     row(
         "documents.one-gate",
