@@ -1,0 +1,29 @@
+"""`make bench`: one run, figures as ratios to what this machine could do at that moment."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+
+from tests.benchmarks.orders import report, run
+
+
+def main() -> None:
+    """Measure, print a table on stderr and the same as JSON on stdout."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--agents", type=int, default=100)
+    args = parser.parse_args()
+    rows = report(asyncio.run(run(args.rounds, args.seconds, args.agents)))
+    for name, row in rows.items():
+        print(f"\n{name}", file=sys.stderr)
+        for field, value in row.items():
+            print(f"  {field:<28}{value}", file=sys.stderr)
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
