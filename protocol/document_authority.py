@@ -26,6 +26,7 @@ from protocol.errors import (
     OldVersionError,
 )
 from protocol.keys import PublicKey
+from protocol.limits import MAX_NUMBER_STEP
 from protocol.messages.delegations import Delegation, Quarantine, Revocations
 from protocol.messages.intents import IntentCancel
 from protocol.messages.policies import LlmConfig, PolicyUpdate, SkillsConfig
@@ -55,7 +56,8 @@ def authorize_document(verified: Verified[Any], view: AuthorityView, *, now: dat
 
     Raises:
         DocumentExpiredError: its `expires` has come.
-        NotAuthorisedError: no chain, or one that does not cover it; the cause is chained.
+        NotAuthorisedError: no chain, or one that does not cover it; the cause is chained. Or a
+            number that a chain through a hub's key may not reach in one step.
         OldVersionError, OldEpochError: a number below the last one, or the same with other bytes.
         ForbiddenLiftError: only the root removes a revocation, and no chain through a hub's key
             lifts a quarantine.
@@ -87,7 +89,7 @@ def authorize_document(verified: Verified[Any], view: AuthorityView, *, now: dat
         now=now,
         forbid_hub=forbid_hub,
     )
-    _check_ratchet(payload, envelope, view)
+    _check_ratchet(payload, envelope, chain, view)
     _check_lift(payload, chain, view)
     return chain
 
@@ -213,6 +215,7 @@ def _check_lift(payload: object, chain: Chain, view: AuthorityView) -> None:
 def _check_ratchet(
     payload: PolicyUpdate | LlmConfig | SkillsConfig | Revocations | Quarantine,
     envelope: Envelope,
+    chain: Chain,
     view: AuthorityView,
 ) -> None:
     ratchet = view.ratchets.get(envelope.type)
@@ -221,7 +224,13 @@ def _check_ratchet(
         number, error = payload.epoch, OldEpochError
     else:
         number, error = payload.version, OldVersionError
-    if ratchet is None or number > ratchet.number:
+    in_force = 0 if ratchet is None else ratchet.number
+    # Numbers never go down: the last one there is would keep the root's own list out for good.
+    if number > in_force + MAX_NUMBER_STEP and passes_through_hub(
+        chain, root=view.root, hub=view.hub, held=view.held
+    ):
+        raise NotAuthorisedError(f"{number} is more than {MAX_NUMBER_STEP} beyond {in_force}")
+    if ratchet is None or number > in_force:
         return
     if number == ratchet.number and ratchet.digest == envelope.digest:
         return

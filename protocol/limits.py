@@ -56,6 +56,8 @@ RESULT_LIFETIME: Final = timedelta(days=90)
 MAX_CHAIN_LINKS: Final = 5
 MAX_CONDITION_CHARS: Final = 2_000
 MAX_CONDITIONS: Final = 16
+MAX_NUMBER_STEP: Final = 1_000_000
+"""How far an epoch or version may go beyond the one in force in one step through a hub's key."""
 
 # --- section 8: delivery ---
 UNCONFIRMED_AFTER: Final = timedelta(days=7)

@@ -15,6 +15,7 @@ from protocol.document_authority import (
     authorize_cancel,
     authorize_document,
 )
+from protocol.limits import MAX_NUMBER_STEP, MAX_SAFE_INTEGER
 from tests.protocol.authority_world import (
     ALICE,
     BOB,
@@ -22,6 +23,7 @@ from tests.protocol.authority_world import (
     NOW,
     ROOT,
     delegate,
+    hub_link,
     intent,
     new_id,
     policy,
@@ -150,6 +152,30 @@ def test_anyone_with_the_action_adds_and_only_the_root_removes() -> None:
     operator = delegate(ROOT, ALICE, ["writ.revoke"])
     with_operator = replace(held, held={**held.held, operator.id: operator})
     refused("forbidden_lift", document(ALICE, "revocations", operator), with_operator)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("in_force", [None, 7])
+def test_a_hub_cannot_use_up_the_numbers_and_the_root_may_go_anywhere(kind, in_force) -> None:
+    held = view() if in_force is None else view(ratchets={kind: Ratchet(in_force, "x")})
+    far = (in_force or 0) + MAX_NUMBER_STEP
+
+    def numbered(signer, number: int):
+        return document(signer, kind, **{NUMBER[kind]: number})
+
+    assert authorize_document(numbered(HUB, far), held, now=NOW)
+    refused("not_authorised", numbered(HUB, far + 1), held)
+    refused("not_authorised", numbered(HUB, MAX_SAFE_INTEGER), held)
+    assert authorize_document(numbered(ROOT, MAX_SAFE_INTEGER), held, now=NOW)
+
+
+def test_who_was_lent_the_hubs_right_cannot_use_up_the_numbers_either() -> None:
+    hub = hub_link()
+    lent = delegate(HUB, ALICE, ["writ.revoke"], parent=hub)
+    held = view(hub, lent)
+    refused(
+        "not_authorised", document(ALICE, "revocations", hub, lent, epoch=MAX_SAFE_INTEGER), held
+    )
 
 
 def test_an_old_list_is_old_before_it_is_a_lift() -> None:
