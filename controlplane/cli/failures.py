@@ -49,6 +49,18 @@ BY_INTENT_STATE: Final = {
 }
 
 
+CODES: Final = {
+    FAILED: "failed",
+    USAGE: "usage",
+    NOT_FOUND: "not_found",
+    NOT_ALLOWED: "not_allowed",
+    CONFLICT: "conflict",
+    TIMED_OUT: "timed_out",
+    UNREACHABLE: "unreachable",
+}
+"""What an error of the command line itself is called."""
+
+
 class CliError(Error):
     """A command could not do what was asked; carries the exit code."""
 
@@ -57,7 +69,7 @@ class CliError(Error):
     def __init__(self, message: str, *, exit_code: int = FAILED, code: str | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
-        self.problem_code = code
+        self.problem_code = code or CODES[exit_code]
 
 
 class UnreachableError(CliError):
@@ -92,7 +104,7 @@ def report(error: Error, *, as_json: bool) -> int:
     exit_code = error.exit_code if isinstance(error, CliError) else FAILED
     if isinstance(error, KeyFileError):
         exit_code = NOT_ALLOWED
-    code = (error.problem_code if isinstance(error, CliError) else None) or error.code
+    code = error.problem_code if isinstance(error, CliError) else error.code
     if as_json:
         print(json.dumps({"error": {"code": code, "message": error.message}}), file=sys.stderr)
     else:

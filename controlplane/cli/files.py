@@ -185,7 +185,8 @@ def _progress(session: Session, label: str, size_bytes: int) -> Iterator[Any]:
     if not (size_bytes and session.printer.for_people and sys.stderr.isatty()):
         yield lambda count: None
         return
-    from controlplane.cli.output import clean, fit
+    from controlplane.cli.output import fit
+    from controlplane.cli.plain_text import clean
 
     shown = fit(clean(label), 24)
     with click.progressbar(length=size_bytes, label=shown, file=sys.stderr, width=0) as bar:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ AGENT_COLUMNS: list[Column] = [
     ("LAST SEEN", "lastSeenAt"),
     ("DID", "did"),
 ]
+_DEEP = re.compile(r"[\[{](?:\s*[\[{]){64}")
 REGISTRATION_COLUMNS: list[Column] = [
     ("ID", "id"),
     ("STATE", "state"),
@@ -212,6 +214,8 @@ def find_agent(session: Session, name_or_did: str) -> dict[str, Any]:
 
 def load_structured(text: str) -> Any:
     """Return the value of a JSON or YAML text."""
+    if _DEEP.search(text):  # a YAML parser takes minutes over this
+        raise click.BadParameter("nested too deeply")
     try:
         return json.loads(text)
     except ValueError:

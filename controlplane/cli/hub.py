@@ -18,9 +18,18 @@ from controlplane.cli.session import Session
 if TYPE_CHECKING:
     from controlplane.settings import HubSettings
 
-_data_dir = click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path))
+_data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of keys, database and files.",
+)
 _database_url = click.option("--database-url", help="sqlite+aiosqlite:///... or postgresql+asyncpg")
-_config = click.option("--config", "config_file", type=click.Path(exists=True, path_type=Path))
+_config = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(exists=True, path_type=Path),
+    help="TOML file of settings.",
+)
 
 
 @click.group()
@@ -32,7 +41,12 @@ def hub() -> None:
 @_data_dir
 @_database_url
 @_config
-@click.option("--root-key", "root_key_file", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--root-key",
+    "root_key_file",
+    type=click.Path(exists=True, path_type=Path),
+    help="A root key made elsewhere, by `writ keys new`.",
+)
 @click.pass_obj
 def init(session: Session, /, **flags: Any) -> None:
     """Make a hub: root key, hub key, first admin, and one API key that is shown once."""

@@ -75,7 +75,8 @@ def prove(documents: list[Envelope], *, root: PublicKey) -> list[dict[str, Any]]
         try:
             row.update(ok=True, says=_prove_one(one, root=root, held=held, intents=intents))
         except Error as exc:
-            row.update(ok=False, says=f"{exc.code}: {exc.message}", code=exc.code)
+            code = (exc.problem_code if isinstance(exc, CliError) else None) or exc.code
+            row.update(ok=False, says=f"{code}: {exc.message}", code=code)
         rows.append(row)
     return rows
 
