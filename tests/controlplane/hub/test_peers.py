@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from controlplane import clock
+from controlplane.access.authorize import HUB_ACTOR
+from controlplane.hub.handlers.peers import MAX_HANDED_ON
+from controlplane.intents.cancellation import cancel_intent
 from protocol.envelope import Envelope, envelope_from_value, seal_document
 from protocol.messages import (
     Delegation,
@@ -49,6 +54,42 @@ def said(order: Envelope, *delegations: Envelope) -> PeerIntent:
     )
 
 
+def lent_by(hub: RunningHub, subject: str) -> Envelope:
+    """A delegation of the hub's own."""
+    identity = hub.hub.identity
+    return seal_link(identity.hub_key, subject, identity.hub_delegation.digest, depth=1)
+
+
+def seal_link(signer: Any, subject: str, parent: str, *, depth: int) -> Envelope:
+    """A delegation of `echo` under `parent`."""
+    return seal_document(
+        type="delegation",
+        id=clock.new_id(),
+        timestamp=clock.now(),
+        expires=clock.now() + timedelta(days=1),
+        audience="*",
+        payload=dump_payload(
+            Delegation(
+                subject=subject,
+                capabilities=(Capability(action="echo"),),
+                conditions=(),
+                not_before=clock.now(),
+                max_depth=depth,
+                parent=parent,
+            )
+        ),
+        signer=signer,
+    )
+
+
+async def until_known(hub: RunningHub, intent_id: str) -> None:
+    """Return once the hub has an order on disk."""
+    with hub.hub.events.subscribe(subject=intent_id) as news:
+        async with asyncio.timeout(8):
+            while await hub.read(lambda uow: uow.intents.get(intent_id)) is None:
+                await news.next()
+
+
 async def test_a_peers_order_arrives_unchanged_and_its_result_comes_back(hub: RunningHub) -> None:
     caller, peer = await hub.enrolled(), await hub.enrolled()
     order = peer_order(caller, peer.did)
@@ -69,24 +110,7 @@ async def test_a_peers_order_arrives_unchanged_and_its_result_comes_back(hub: Ru
 
 async def test_the_delegations_of_a_peers_order_come_before_it(hub: RunningHub) -> None:
     caller, peer = await hub.enrolled(), await hub.enrolled()
-    link = seal_document(
-        type="delegation",
-        id=clock.new_id(),
-        timestamp=clock.now(),
-        expires=clock.now() + timedelta(days=1),
-        audience="*",
-        payload=dump_payload(
-            Delegation(
-                subject=caller.did,
-                capabilities=(Capability(action="echo"),),
-                conditions=(),
-                not_before=clock.now(),
-                max_depth=0,
-                parent=hub.hub.identity.hub_delegation.digest,
-            )
-        ),
-        signer=hub.hub.identity.hub_key,
-    )
+    link = lent_by(hub, caller.did)
     order = peer_order(caller, peer.did, proof=(link.id,))
     await caller.say(said(order, link))
     update = await peer.receive(DelegationUpdate)
@@ -124,6 +148,57 @@ async def test_a_caller_learns_that_the_peer_could_not_take_its_order(hub: Runni
     await peer.say(ErrorMessage(code="no_chain", message="who", in_reply_to=order.id))
     answer = await caller.receive(ErrorMessage)
     assert (answer.code, answer.in_reply_to) == ("no_chain", order.id)
+
+
+async def test_an_order_that_ended_without_a_result_is_told_to_who_asks_again(
+    hub: RunningHub,
+) -> None:
+    caller, peer = await hub.enrolled(), await hub.enrolled()
+    await peer.leave()
+    order = peer_order(caller, peer.did)
+    await caller.say(said(order))
+    await until_known(hub, order.id)
+    await cancel_intent(hub.hub, HUB_ACTOR, order.id, "no longer")
+    await caller.say(said(order))
+    answer = await caller.receive(ErrorMessage)
+    assert (answer.code, answer.in_reply_to) == ("cancelled", order.id)
+
+
+async def test_what_is_lent_to_the_peer_reaches_it_before_the_order(hub: RunningHub) -> None:
+    caller, peer = await hub.enrolled(), await hub.enrolled()
+    own = lent_by(hub, caller.did)
+    onward = seal_link(caller.key, peer.did, own.digest, depth=0)
+    await caller.say(said(peer_order(caller, peer.did, proof=(own.id,)), own, onward))
+    update = await peer.receive(DelegationUpdate)
+    assert [one["id"] for one in update.added] == [own.id, onward.id]
+
+
+async def test_an_order_for_an_order_of_the_same_agent_is_a_circle(hub: RunningHub) -> None:
+    first, second, third = [await hub.enrolled() for _ in range(3)]
+    there = peer_order(first, second.did)
+    await first.say(said(there))
+    await second.document()
+    on = peer_order(second, third.did, batch_id=there.id)
+    await second.say(said(on))
+    await third.document()
+    for back in (first, second):
+        await third.say(said(peer_order(third, back.did, batch_id=on.id)))
+        assert (await third.receive(ErrorMessage)).code == "bad_chain"
+    # Naming an order that was not given to it binds nobody, and shows nothing.
+    await third.say(said(peer_order(third, first.did, batch_id=there.id)))
+    assert (await first.document()).payload["batchId"] == there.id
+
+
+async def test_an_order_is_not_handed_on_without_end(hub: RunningHub) -> None:
+    agents = [await hub.enrolled() for _ in range(MAX_HANDED_ON + 2)]
+    cause: str | None = None
+    for giver, taker in pairwise(agents):
+        order = peer_order(giver, taker.did, **({"batch_id": cause} if cause else {}))
+        await giver.say(said(order))
+        if taker is agents[-1]:
+            assert (await giver.receive(ErrorMessage)).code == "bad_chain"
+        else:
+            cause = (await taker.document()).id
 
 
 @pytest.mark.parametrize(
