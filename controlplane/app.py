@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from controlplane.access.authenticate import Authenticator
+from controlplane.access.passwords import Passwords
 from controlplane.api.router import Router
 from controlplane.api.routes import OPERATIONS, openapi_json
 from controlplane.audit.service import RecordKeeper
@@ -80,8 +82,11 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             metrics=Metrics(),
             secrets=secrets,
             agents=AgentDirectory(database),
-            authenticator=Authenticator(database),
+            authenticator=Authenticator(
+                database, idle=timedelta(seconds=settings.session_idle_seconds)
+            ),
             record=RecordKeeper(database, identity),
+            passwords=Passwords(),
             storage=storage,
         )
         await mend_after_change(hub)

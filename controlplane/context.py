@@ -17,6 +17,7 @@ from controlplane.slots import Slots
 
 if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
+    from controlplane.access.passwords import Passwords
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
     from controlplane.file_stores import StorageKeeper
@@ -96,6 +97,7 @@ class Hub:
     agents: AgentDirectory
     authenticator: Authenticator
     record: Record
+    passwords: Passwords
     storage: StorageKeeper
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)

@@ -89,3 +89,62 @@ class SecretError(HubError):
     """An encrypted value that this hub's secrets key does not open."""
 
     code = "secret_unreadable"
+
+
+class CrossSiteError(HubError):
+    """A change under a cookie that no page of this hub has made."""
+
+    code = "cross_site"
+
+
+class StepUpError(HubError):
+    """It needs somebody who has proved who they are a moment ago: sign in again."""
+
+    code = "step_up_required"
+
+
+class SignInError(HubError):
+    """Not signed in: the same words for an unknown name and a wrong proof."""
+
+    code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        super().__init__("name or proof are not right")
+
+
+class TooManyAttemptsError(HubError):
+    """Tried too often; `retry_after_seconds` says when to try again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeviceLoginError(HubError):
+    """A machine that is not let in, or not yet (RFC 8628, section 3.5)."""
+
+
+class DevicePendingError(DeviceLoginError):
+    """Its person has not decided yet."""
+
+    code = "authorization_pending"
+
+
+class DeviceSlowDownError(DeviceLoginError):
+    """It asks more often than it was told to."""
+
+    code = "slow_down"
+
+
+class DeviceDeniedError(DeviceLoginError):
+    """Its person has said no."""
+
+    code = "access_denied"
+
+
+class DeviceExpiredError(DeviceLoginError):
+    """No device code, or none any more."""
+
+    code = "expired_token"

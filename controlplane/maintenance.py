@@ -128,6 +128,15 @@ async def mend_policies(hub: Hub) -> None:
 
 
 async def forget_old(hub: Hub) -> None:
-    """Forget answers under idempotency keys that nobody repeats any more."""
+    """Forget answers nobody repeats, sign-ins nobody ended, attempts and sessions long past."""
     before = clock.now() - timedelta(seconds=hub.settings.idempotency_seconds)
-    await hub.database.write(lambda uow: uow.idempotency.forget(before))
+    now = clock.now()
+
+    def unit(uow: UnitOfWork) -> None:
+        uow.idempotency.forget(before)
+        uow.ceremonies.forget(now)
+        uow.rate_windows.forget(now - timedelta(days=1))
+        uow.device_logins.forget(now - timedelta(days=1))
+        uow.sessions.forget(now - timedelta(days=90))
+
+    await hub.database.write(unit)

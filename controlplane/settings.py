@@ -61,6 +61,17 @@ class HubSettings(BaseModel):
     idempotency_seconds: Count = 24 * 3_600
     shutdown_seconds: Seconds = 10
 
+    smtp_url: SecretStr | None = None
+    smtp_from: str = "writ@localhost"
+
+    session_seconds: Count = 7 * 24 * 3_600
+    session_idle_seconds: Count = 24 * 3_600
+    step_up_seconds: Count = 10 * 60
+    sign_in_attempts_per_name: Count = 10
+    sign_in_attempts_per_address: Count = 100
+    invitation_seconds: Count = 7 * 24 * 3_600
+    device_login_seconds: Count = 10 * 60
+
     clock_skew_seconds: Annotated[
         int, Field(ge=limits.MIN_CLOCK_SKEW_SECONDS, le=limits.MAX_CLOCK_SKEW_SECONDS)
     ] = limits.DEFAULT_CLOCK_SKEW_SECONDS

@@ -1,4 +1,4 @@
-"""From an `Authorization` header to an `Actor`: API keys, looked up by their hash.
+"""From a credential to an `Actor`: API keys and sessions, looked up by their hash.
 
 Looked-up keys are remembered for two seconds, so that a busy client costs no query per request
 and a revoked key stops working everywhere within those two seconds, here at once.
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from controlplane import clock
 from controlplane.access.api_keys import KEY_CHARS, api_key_hash, is_api_key
 from controlplane.access.authorize import Actor
+from controlplane.access.session_tokens import is_session_token, secret_hash
 from controlplane.errors import UnauthenticatedError
 from storage.errors import UnavailableError
 
 if TYPE_CHECKING:
     from storage.database import Database
-    from storage.records import ApiKeyRecord
+    from storage.records import ApiKeyRecord, SessionRecord
     from storage.unit_of_work import UnitOfWork
 
 REMEMBERED_FOR: Final = timedelta(seconds=2)
@@ -31,8 +32,9 @@ _TOUCH_AFTER: Final = timedelta(minutes=1)
 class Authenticator:
     """Tells who shows a credential."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, idle: timedelta = timedelta(days=1)) -> None:
         self._database = database
+        self._idle = idle
         self._remembered: OrderedDict[str, tuple[datetime, Actor]] = OrderedDict()
 
     async def authenticate(self, authorization: str | None) -> Actor:
@@ -44,6 +46,8 @@ class Authenticator:
         """
         scheme, _, key = (authorization or "").partition(" ")
         key = key.strip()
+        if scheme.lower() == "bearer" and is_session_token(key):
+            return await self.authenticate_session(key)
         if scheme.lower() != "bearer" or len(key) != KEY_CHARS:
             raise UnauthenticatedError("an API key is needed: Authorization: Bearer writ_...")
         now = clock.now()
@@ -54,10 +58,52 @@ class Authenticator:
         if not is_api_key(key):
             raise UnauthenticatedError("this is no API key: its checksum does not hold")
         actor = await self._look_up(digest, now)
+        self._remember(digest, now, actor)
+        return actor
+
+    async def authenticate_session(self, token: str) -> Actor:
+        """Return whose session this token is.
+
+        Raises:
+            UnauthenticatedError: malformed, unknown, ended, idle for too long, or of somebody who
+                may not sign in any more; all the same.
+            UnavailableError: the database cannot be asked, so nobody is let in.
+        """
+        if not is_session_token(token):
+            raise UnauthenticatedError("this session is not valid")
+        now = clock.now()
+        digest = secret_hash(token)
+        known = self._remembered.get(digest)
+        if known is not None and now < known[0]:
+            return known[1]
+
+        def unit(uow: UnitOfWork) -> tuple[SessionRecord, Actor] | None:
+            record = uow.sessions.get_by_hash(digest)
+            if record is None or record.revoked_at is not None or record.expires_at <= now:
+                return None
+            if now - record.last_seen_at > self._idle:
+                return None
+            person = user_actor(uow, record.user_id)
+            if person is None:
+                return None
+            return record, replace(
+                person, session_id=record.id, authenticated_at=record.authenticated_at
+            )
+
+        found = await self._database.read(unit)
+        if found is None:
+            raise UnauthenticatedError("this session is not valid")
+        record, actor = found
+        if now - record.last_seen_at > _TOUCH_AFTER:
+            with contextlib.suppress(UnavailableError):
+                await self._database.write(lambda uow: uow.sessions.touch(record.id, now))
+        self._remember(digest, now, actor)
+        return actor
+
+    def _remember(self, digest: str, now: datetime, actor: Actor) -> None:
         self._remembered[digest] = (now + REMEMBERED_FOR, actor)
         while len(self._remembered) > _MAX_REMEMBERED:
             self._remembered.popitem(last=False)
-        return actor
 
     def forget(self) -> None:
         """Look every key up again from now on; called when a key, a user or a role changes."""

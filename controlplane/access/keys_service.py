@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controlplane import clock
 from controlplane.access.api_keys import SHOWN_CHARS, api_key_hash, new_api_key
-from controlplane.access.authorize import Actor, holds_all, realms_with
-from controlplane.access.permissions import PERMISSIONS, ROLES, is_scope, scope_covers
+from controlplane.access.authorize import Actor, holds_all, is_allowed, may_grant, realms_with
+from controlplane.access.permissions import PERMISSIONS, ROLES, Reach, is_scope, scope_covers
 from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
 from storage.pages import Page
 from storage.records import ApiKeyRecord
@@ -31,6 +31,7 @@ async def create_api_key(
     realm: str | None,
     expires_in_seconds: int | None,
     own: bool,
+    service: str | None = None,
 ) -> tuple[ApiKeyRecord, str]:
     """Return a new key's record and the key, which is nowhere else.
 
@@ -43,9 +44,10 @@ async def create_api_key(
         realm: the one realm it works in, or None.
         expires_in_seconds: its lifetime, or None for no end.
         own: whether it acts as the person who makes it.
+        service: instead as this service account (id or name).
 
     Raises:
-        AccessDeniedError: it would allow something its maker may not do.
+        AccessDeniedError: it would allow something its maker may not do, or a key asks for a key.
         InvalidFieldError: no such role, scope or realm, or a machine key that may do nothing.
     """
     for index, role in enumerate(roles):
@@ -54,18 +56,20 @@ async def create_api_key(
     for index, scope in enumerate(scopes):
         if not is_scope(scope):
             raise InvalidFieldError("no such scope", pointer=f"/scopes/{index}")
+    if actor.key_id is not None:
+        raise AccessDeniedError("a key cannot make a key: sign in")
     if own and actor.kind != "user":
         raise InvalidFieldError("a machine has no keys of its own: give roles", pointer="/roles")
-    if own and actor.scopes is not None and not set(scopes):
-        raise AccessDeniedError("a scoped key makes scoped keys only")
+    if service is not None and (roles or not own):
+        raise InvalidFieldError("a service account has roles of its own", pointer="/roles")
     if not own and not roles and not scopes:
         raise InvalidFieldError("a machine key needs roles or scopes", pointer="/roles")
-    granted = _permissions(roles, scopes, own)
     bound = realm or actor.realm
-    if not own and not holds_all(actor, granted, bound):
-        raise AccessDeniedError("nobody grants more than they have")
-    if own and actor.scopes is not None and not holds_all(actor, granted, bound):
-        raise AccessDeniedError("nobody grants more than they have")
+    if not own:
+        if not is_allowed(actor, "keys.machine", bound):
+            raise AccessDeniedError("needs keys.machine" + ("" if bound else " in every realm"))
+        if not _holds(actor, _permissions(roles, scopes), bound):
+            raise AccessDeniedError("nobody grants more than they have")
     now = clock.now()
     key = new_api_key()
     record = ApiKeyRecord(
@@ -76,6 +80,7 @@ async def create_api_key(
         created_at=now,
         prefix=key[:SHOWN_CHARS],
         user_id=actor.id if own else None,
+        issuer_id=actor.id if actor.kind == "user" else None,
         roles=tuple(roles),
         scopes=tuple(scopes),
         realm=bound,
@@ -84,10 +89,11 @@ async def create_api_key(
         else now + timedelta(seconds=expires_in_seconds),
     )
 
-    def unit(uow: UnitOfWork) -> None:
+    def unit(uow: UnitOfWork) -> ApiKeyRecord:
         if bound is not None and uow.realms.get(bound) is None:
             raise InvalidFieldError(f"no realm {bound}", pointer="/realm")
-        uow.api_keys.add(record)
+        made = record if service is None else replace(record, user_id=_service(uow, actor, service))
+        uow.api_keys.add(made)
         uow.audit.append(
             "api_key.created",
             actor.subject,
@@ -95,9 +101,9 @@ async def create_api_key(
             {"name": name, "roles": list(roles), "scopes": list(scopes), "realm": bound},
             at=now,
         )
+        return made
 
-    await database.write(unit)
-    return replace(record, hash=""), key
+    return replace(await database.write(unit), hash=""), key
 
 
 async def list_api_keys(
@@ -132,11 +138,35 @@ async def revoke_api_key(
     authenticator.forget()
 
 
-def _permissions(roles: Sequence[str], scopes: Sequence[str], own: bool) -> frozenset[str]:
+def _permissions(roles: Sequence[str], scopes: Sequence[str]) -> frozenset[str]:
     held = frozenset().union(*(ROLES[role] for role in roles)) if roles else frozenset(PERMISSIONS)
     if not scopes:
         return held
     return frozenset(one for one in held if any(scope_covers(scope, one) for scope in scopes))
+
+
+def _holds(actor: Actor, permissions: Iterable[str], realm: str | None) -> bool:
+    """Whether the actor holds all of it; in a realm, what reaches the hub counts for nothing."""
+    if realm is not None:
+        permissions = [one for one in permissions if PERMISSIONS[one].reach is not Reach.HUB]
+    return holds_all(actor, permissions, realm)
+
+
+def _service(uow: UnitOfWork, actor: Actor, name_or_id: str) -> str:
+    """Return the id of a service account that the actor may make keys for.
+
+    Raises:
+        AccessDeniedError: they may not, or it stands as high as they do.
+        InvalidFieldError: no such service account.
+    """
+    if not is_allowed(actor, "users.write"):
+        raise AccessDeniedError("needs users.write")
+    found = uow.users.get(name_or_id) or uow.users.get_by_name(name_or_id)
+    if found is None or found.kind != "service":
+        raise InvalidFieldError("no such service account", pointer="/user")
+    if not all(may_grant(actor, role, None) for role in found.roles):
+        raise AccessDeniedError("it stands as high as you do")
+    return found.id
 
 
 def _is_theirs(actor: Actor, record: ApiKeyRecord) -> bool:

@@ -80,6 +80,7 @@ async def show(call: Call) -> Any:
     body=ReasonBody,
     result=ApprovalView,
     errors=("conflict",),
+    step_up=True,
 )
 async def approve(call: Call) -> Any:
     """Let this exact call happen, once; the hub vouches for you."""
@@ -97,6 +98,7 @@ async def approve(call: Call) -> Any:
     body=ReasonBody,
     result=ApprovalView,
     errors=("conflict",),
+    step_up=True,
 )
 async def reject(call: Call) -> Any:
     """Deny it; final."""

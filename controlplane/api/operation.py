@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from controlplane.access.authorize import Actor
+from controlplane.access.cross_site import SAFE_METHODS
 from controlplane.access.permissions import PERMISSIONS
 from controlplane.api.errors import ANSWERS
 from controlplane.context import Hub
@@ -78,6 +79,7 @@ class Reply:
     """What goes back. `body` is a JSON value, or bytes of `media_type`.
 
     `replay` is what a repeated request gets instead of `body`, where that holds a secret.
+    `cookies` are values of `Set-Cookie`.
     """
 
     body: Any = None
@@ -85,6 +87,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
     replay: Any = None
+    cookies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Operation:
     idempotency: str
     media_type: str
     streamed: bool
+    step_up: bool = False
 
 
 def operation(
@@ -132,6 +136,7 @@ def operation(
     idempotency: str | None = None,
     media_type: str = "application/json",
     streamed: bool = False,
+    step_up: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes a handler one operation; its docstring is the summary.
 
@@ -149,6 +154,7 @@ def operation(
         media_type: of the answer.
         streamed: the handler reads the body itself, from `Call.parts`: JSON of `body`, or a form
             with one file.
+        step_up: whether a session must be of somebody who has just proved who they are.
 
     Raises:
         ValueError: an unknown permission or error code; the hub then does not start.
@@ -158,6 +164,10 @@ def operation(
     implied: list[str] = list(errors)
     if permission != PUBLIC:
         implied += ["unauthenticated", "forbidden"]
+    if step_up:
+        implied += ["step_up_required"]
+    if method not in SAFE_METHODS:
+        implied += ["cross_site"]
     if body is not None:
         implied += ["bad_request", "body_too_large", "unsupported_media_type", "invalid_field"]
     if query is not None:
@@ -192,6 +202,7 @@ def operation(
             idempotency=mode,
             media_type=media_type,
             streamed=streamed,
+            step_up=step_up,
         )
 
     return declare

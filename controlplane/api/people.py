@@ -9,7 +9,9 @@ from pydantic import Field
 from controlplane.access.authorize import realms_with
 from controlplane.access.keys_service import create_api_key, list_api_keys, revoke_api_key
 from controlplane.access.permissions import PERMISSIONS
+from controlplane.access.session_tokens import SESSION_COOKIE, csrf_token_of, read_cookie
 from controlplane.api.operation import Body, Call, Reply, View, operation
+from controlplane.api.rendering import is_secure
 from controlplane.api.views import PageQuery, page_view, time_view
 from protocol.messages.fields import Name
 from storage.records import ApiKeyRecord
@@ -27,6 +29,8 @@ class MeView(View):
     scopes: list[str] | None
     realm: str | None
     permissions: list[str]
+    csrf_token: str | None
+    authenticated_at: str | None
 
 
 class ApiKeyView(View):
@@ -44,17 +48,22 @@ class ApiKeyView(View):
     expires_at: str | None
     last_used_at: str | None
     revoked_at: str | None
+    issuer_id: str | None
     key: str | None = None
 
 
 class CreateApiKeyBody(Body):
-    """A key of your own; with `roles` or `machine`, one for a machine."""
+    """A key of your own; with `roles` or `machine`, one for a machine.
+
+    `user` makes it the key of a service account.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     roles: Annotated[list[str], Field(max_length=16)] = Field(default_factory=list)
     scopes: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     realm: Name | None = None
     machine: bool | None = None
+    user: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     expires_in_seconds: Annotated[int, Field(ge=1, le=10 * 366 * 86_400)] | None = None
 
 
@@ -62,6 +71,8 @@ class CreateApiKeyBody(Body):
 async def me(call: Call) -> Any:
     """Who the hub takes you for."""
     actor = call.actor
+    secure = is_secure(call.hub.settings, call.scheme)
+    token = read_cookie(call.headers, SESSION_COOKIE, secure) if actor.session_id else None
     return {
         "kind": actor.kind,
         "id": actor.id,
@@ -72,6 +83,8 @@ async def me(call: Call) -> Any:
         "scopes": None if actor.scopes is None else sorted(actor.scopes),
         "realm": actor.realm,
         "permissions": [one for one in PERMISSIONS if realms_with(actor, one) != frozenset()],
+        "csrfToken": csrf_token_of(token) if token else None,
+        "authenticatedAt": time_view(actor.authenticated_at),
     }
 
 
@@ -82,11 +95,12 @@ async def me(call: Call) -> Any:
     body=CreateApiKeyBody,
     result=ApiKeyView,
     status=201,
+    step_up=True,
 )
 async def create_key(call: Call) -> Any:
     """Make an API key; it is shown once."""
     body = call.body
-    machine = body.machine if body.machine is not None else bool(body.roles or body.scopes)
+    machine = body.machine if body.machine is not None else bool(body.roles)
     record, key = await create_api_key(
         call.hub.database,
         call.actor,
@@ -96,6 +110,7 @@ async def create_key(call: Call) -> Any:
         realm=body.realm,
         expires_in_seconds=body.expires_in_seconds,
         own=not machine,
+        service=body.user,
     )
     shown = _key_view(record)
     return Reply({**shown, "key": key}, replay={**shown, "key": None})
@@ -136,6 +151,7 @@ def _key_view(record: ApiKeyRecord) -> dict[str, Any]:
         "roles": list(record.roles),
         "scopes": list(record.scopes),
         "realm": record.realm,
+        "issuerId": record.issuer_id,
         "createdBy": record.created_by,
         "createdAt": time_view(record.created_at),
         "expiresAt": time_view(record.expires_at),

@@ -11,13 +11,15 @@ import contextlib
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 import structlog
 
 from controlplane import clock
 from controlplane.access.authorize import Actor, authorize
+from controlplane.access.cross_site import SAFE_METHODS, check_origin, check_page, own_origin
+from controlplane.access.session_tokens import SESSION_COOKIE, read_cookie
 from controlplane.api.errors import RETRY_AFTER_SECONDS, make_problem, problem_of
 from controlplane.api.idempotency import begin_claim, drop_claim, finish_claim
 from controlplane.api.json_body import (
@@ -28,8 +30,9 @@ from controlplane.api.json_body import (
     parse_query,
 )
 from controlplane.api.operation import PUBLIC, Call, IdempotencyClaim, Operation, Reply, Stream
+from controlplane.api.rendering import is_secure, send_reply, send_stream
 from controlplane.context import Hub
-from controlplane.errors import BadRequestError
+from controlplane.errors import BadRequestError, StepUpError
 from protocol.errors import Error
 
 Scope = MutableMapping[str, Any]
@@ -42,10 +45,6 @@ _ANYBODY: Final = Actor(kind="anonymous", id="", name="")
 _DRAIN_BYTES: Final = 4 * 1024 * 1024
 _DRAIN_SECONDS: Final = 5.0
 _LOG = structlog.get_logger("controlplane.api")
-_SAFE_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-)
 
 
 class Router:
@@ -83,18 +82,30 @@ class Router:
         except ClientGoneError:
             return
         except Error as exc:
-            reply = _problem_reply(*problem_of(exc, request_id))
+            wait = getattr(exc, "retry_after_seconds", RETRY_AFTER_SECONDS)
+            reply = _problem_reply(*problem_of(exc, request_id), wait)
             if reply.status == 500:
                 _LOG.error("request_failed", request_id=request_id, exc_info=exc)
         except Exception as exc:
             _LOG.error("request_failed", request_id=request_id, exc_info=exc)
             reply = _problem_reply(*make_problem("internal", None, request_id))
         if isinstance(reply, Stream):
-            await _send_stream(reply, request_id, scope["method"] == "HEAD", receive, send)
+            await send_stream(
+                reply,
+                request_id,
+                secure=self._secure(scope),
+                head=scope["method"] == "HEAD",
+                receive=receive,
+                send=send,
+            )
             self._hub.metrics.requests.labels("2xx").inc()
         else:
-            await _send_reply(reply, request_id, scope["method"] == "HEAD", send)
+            head = scope["method"] == "HEAD"
+            await send_reply(reply, request_id, secure=self._secure(scope), head=head, send=send)
             self._hub.metrics.requests.labels(f"{(reply.status or 200) // 100}xx").inc()
+
+    def _secure(self, scope: Scope) -> bool:
+        return is_secure(self._hub.settings, scope.get("scheme", "http"))
 
     def _match(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
         fixed = self._fixed.get(path)
@@ -140,7 +151,7 @@ class Router:
     ) -> Reply | Stream:
         client = scope.get("client")
         address = client[0] if client else ""
-        actor = await self._authenticate(chosen, headers)
+        actor = await self._authenticate(chosen, scope.get("scheme", "http"), headers)
         query = parse_query(chosen.query, scope["query_string"])
         data = b"" if parts is not None else await self._read_body(headers, receive)
         body = None
@@ -167,12 +178,36 @@ class Router:
             return await self._answer_once(chosen, call, claim)
         return await _run(chosen, call)
 
-    async def _authenticate(self, chosen: Operation, headers: dict[str, str]) -> Actor:
-        if chosen.permission == PUBLIC:
+    async def _authenticate(self, chosen: Operation, scheme: str, headers: dict[str, str]) -> Actor:
+        public = chosen.permission == PUBLIC
+        shown = headers.get("authorization")
+        secure = is_secure(self._hub.settings, scheme)
+        token = None if shown is not None else read_cookie(headers, SESSION_COOKIE, secure)
+        if shown is None and chosen.method not in SAFE_METHODS:
+            own = own_origin(self._hub.settings.public_url, scheme, headers)
+            if token is None or public:
+                check_origin(headers, own)
+            else:
+                check_page(headers, own, token)
+        if public:
             return _ANYBODY
-        actor = await self._hub.authenticator.authenticate(headers.get("authorization"))
+        authenticator = self._hub.authenticator
+        if token is None:
+            actor = await authenticator.authenticate(shown)
+        else:
+            actor = await authenticator.authenticate_session(token)
         authorize(actor, chosen.permission)
+        if chosen.step_up:
+            self._check_fresh(actor)
         return actor
+
+    def _check_fresh(self, actor: Actor) -> None:
+        """Return unless a session shows somebody who proved who they are too long ago."""
+        if actor.authenticated_at is None:
+            return
+        age = clock.now() - actor.authenticated_at
+        if age.total_seconds() > self._hub.settings.step_up_seconds:
+            raise StepUpError("sign in again: this needs somebody who has just done so")
 
     async def _answer_once(
         self, chosen: Operation, call: Call, claim: IdempotencyClaim
@@ -255,7 +290,7 @@ async def _run(chosen: Operation, call: Call) -> Reply | Stream:
         return answer
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     if reply.status is None:
-        return Reply(reply.body, chosen.status, reply.headers, reply.media_type, reply.replay)
+        return replace(reply, status=chosen.status)
     return reply
 
 
@@ -274,69 +309,12 @@ def _claim_of(
     )
 
 
-def _problem_reply(status: int, problem: dict[str, Any]) -> Reply:
+def _problem_reply(
+    status: int, problem: dict[str, Any], retry_after_seconds: int = RETRY_AFTER_SECONDS
+) -> Reply:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        headers["Retry-After"] = str(retry_after_seconds)
     return Reply(problem, status, headers, "application/problem+json")
-
-
-def render_json(value: Any) -> bytes:
-    """Return compact JSON bytes."""
-    return orjson.dumps(value)
-
-
-async def _send_reply(reply: Reply, request_id: str, head: bool, send: Send) -> None:
-    status = reply.status or 200
-    if status == 204:
-        data = b""
-    elif isinstance(reply.body, bytes):
-        data = reply.body
-    else:
-        data = render_json(reply.body)
-    headers = [(b"x-request-id", request_id.encode("ascii")), *_SAFE_HEADERS]
-    if status != 204:
-        headers.append((b"content-type", reply.media_type.encode("latin-1")))
-        headers.append((b"content-length", str(len(data)).encode("ascii")))
-    headers += [
-        (k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in reply.headers.items()
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else data})
-
-
-async def _send_stream(
-    stream: Stream, request_id: str, head: bool, receive: Receive, send: Send
-) -> None:
-    headers = [
-        (b"x-request-id", request_id.encode("ascii")),
-        *_SAFE_HEADERS,
-        (b"content-type", stream.media_type.encode("latin-1")),
-        *((k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in stream.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": stream.status, "headers": headers})
-    if head:
-        await send({"type": "http.response.body", "body": b""})
-        return
-
-    async def pump() -> None:
-        async for piece in stream.pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    tasks = [asyncio.ensure_future(pump()), asyncio.ensure_future(gone())]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            _LOG.warning("stream_broke", request_id=request_id, exc_info=outcome)

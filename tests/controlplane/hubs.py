@@ -19,6 +19,8 @@ from protocol.messages import RegisterAck
 from tests.controlplane.hub.world import RunningHub as RunningWorld
 from tests.controlplane.hub.world import ScriptedAgent
 
+OWNER_PASSWORD = "correct horse battery"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -129,6 +131,7 @@ class ServedHub:
     client: Client
     url: str
     settings: HubSettings
+    signed_in: dict[str, Client] = field(default_factory=dict)
 
     @property
     def hub(self) -> Any:
@@ -138,6 +141,31 @@ class ServedHub:
         """The same hub as the tests of the live side know it."""
         running = self.running
         return RunningWorld(running.hub, running.live, running.live.registry, self.client.port)
+
+    async def owner(self) -> Client:
+        """The first owner, signed in: a key cannot make keys."""
+        if "owner" not in self.signed_in:
+            await self.client.send("PUT", "/api/v1/me/password", {"password": OWNER_PASSWORD})
+            self.signed_in["owner"] = await self.sign_in("admin", OWNER_PASSWORD)
+        return self.signed_in["owner"]
+
+    async def person(self, name: str, role: str, realm: str | None = None) -> Client:
+        """Somebody new who came by an invitation into a role, signed in."""
+        owner = await self.owner()
+        body = {"role": role, **({"realm": realm} if realm else {})}
+        link = (await owner.post("/api/v1/invitations", body)).json["link"]
+        token = link.partition("#")[2]
+        accept = {"token": token, "name": name, "password": OWNER_PASSWORD, "bearer": True}
+        answer = await self.client.as_key(None).post("/api/v1/invitations/accept", accept)
+        assert answer.status == 200, answer.data
+        return self.client.as_key(answer.json["token"])
+
+    async def sign_in(self, name: str, password: str) -> Client:
+        """A client with a fresh session as a bearer token."""
+        body = {"name": name, "password": password, "bearer": True}
+        answer = await self.client.as_key(None).post("/api/v1/login", body)
+        assert answer.status == 200, answer.data
+        return self.client.as_key(answer.json["token"])
 
     async def enrol(self, name: str = "worker", **fields: Any) -> ScriptedAgent:
         """Return a scripted agent that joined by a token and is online."""

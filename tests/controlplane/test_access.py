@@ -101,7 +101,7 @@ def test_log_lines_do_not_show_what_sounds_secret() -> None:
 
 
 async def test_a_revoked_key_stops_at_once(served: ServedHub) -> None:
-    made = (await served.client.post("/api/v1/api-keys", {"name": "mine"})).json
+    made = (await (await served.owner()).post("/api/v1/api-keys", {"name": "mine"})).json
     other = served.client.as_key(made["key"])
     assert (await other.get("/api/v1/me")).json["name"] == "admin"
     gone = await served.client.send("DELETE", f"/api/v1/api-keys/{made['id']}")
@@ -113,12 +113,12 @@ async def test_a_revoked_key_stops_at_once(served: ServedHub) -> None:
 
 async def test_nobody_makes_a_key_that_may_more_than_they(served: ServedHub) -> None:
     body = {"name": "reader", "roles": ["member"], "scopes": ["keys", "agents"]}
-    made = (await served.client.post("/api/v1/api-keys", body)).json
+    made = (await (await served.owner()).post("/api/v1/api-keys", body)).json
     reader = served.client.as_key(made["key"])
     answer = await reader.post("/api/v1/api-keys", {"name": "x", "roles": ["admin"]})
     assert (answer.status, answer.code) == (403, "forbidden")
     operator = (
-        await served.client.post("/api/v1/api-keys", {"name": "op", "roles": ["operator"]})
+        await (await served.owner()).post("/api/v1/api-keys", {"name": "op", "roles": ["operator"]})
     ).json
     answer = await served.client.as_key(operator["key"]).post(
         "/api/v1/api-keys", {"name": "x", "roles": ["admin"]}
@@ -132,7 +132,7 @@ async def test_metrics_are_for_loopback_or_a_scoped_key(served: ServedHub) -> No
     proxied = await stranger.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
     assert (proxied.status, proxied.code) == (401, "unauthenticated")
     body = {"name": "prometheus", "scopes": ["metrics"]}
-    key = (await served.client.post("/api/v1/api-keys", body)).json["key"]
+    key = (await (await served.owner()).post("/api/v1/api-keys", body)).json["key"]
     scraper = served.client.as_key(key)
     shown = await scraper.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
     assert shown.status == 200
@@ -143,7 +143,9 @@ async def test_a_key_of_one_realm_sees_nothing_of_another(served: ServedHub) -> 
     await served.client.post("/api/v1/realms", {"id": "lab"})
     agent = await served.enrol("in-default")
     body = {"name": "lab", "roles": ["operator"], "realm": "lab"}
-    lab = served.client.as_key((await served.client.post("/api/v1/api-keys", body)).json["key"])
+    lab = served.client.as_key(
+        (await (await served.owner()).post("/api/v1/api-keys", body)).json["key"]
+    )
     assert (await lab.get("/api/v1/agents")).json["items"] == []
     assert (await lab.get(f"/api/v1/agents/{agent.did}")).status == 404
     order = {"target": {"agent": agent.did}, "action": "echo"}

@@ -51,7 +51,7 @@ async def put(client: Client, key: str | None = None, *args: Any, **kwargs: Any)
 
 async def machine_key(served: ServedHub, **fields: Any) -> Client:
     body = {"name": "machine", "machine": True, **fields}
-    made = await served.client.post("/api/v1/api-keys", body)
+    made = await (await served.owner()).post("/api/v1/api-keys", body)
     assert made.status == 201, made.data
     return served.client.as_key(made.json["key"])
 

@@ -185,7 +185,7 @@ async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAge
     rules = [{"id": "ask", "effect": "allow", "actions": ["echo"], "approval": rule}]
     await served.client.post("/api/v1/policies", {"agent": "worker", "rules": rules})
     body = {"name": "bot", "roles": ["operator"]}
-    key = (await served.client.post("/api/v1/api-keys", body)).json["key"]
+    key = (await (await served.owner()).post("/api/v1/api-keys", body)).json["key"]
     order = {"target": {"agent": "worker"}, "action": "echo", "params": {}}
     await served.client.as_key(key).post("/api/v1/intents", order)
     intent = await agent.document()

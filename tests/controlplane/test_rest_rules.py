@@ -22,6 +22,10 @@ PUBLIC_PATHS = {
     "/docs",
     "/docs/page.js",
     "/docs/page.css",
+    "/api/v1/login",
+    "/api/v1/login/device",
+    "/api/v1/login/device/token",
+    "/api/v1/invitations/accept",
 }
 
 

@@ -117,7 +117,7 @@ async def test_what_cannot_be_merged_is_refused_and_changes_nothing(served: Serv
 
 
 async def test_only_who_may_write_everywhere_sets_the_fleets_policy(served: ServedHub) -> None:
-    key = await served.client.post(
+    key = await (await served.owner()).post(
         "/api/v1/api-keys",
         {"name": "k", "machine": True, "roles": ["admin"], "realm": "default"},
     )
