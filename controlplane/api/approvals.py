@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from controlplane import clock
 from controlplane.api.agents import DocumentBody, ReasonBody
 from controlplane.api.operation import Call, View, operation
 from controlplane.api.views import PageQuery, page_view, time_view
+from controlplane.approvals.demand import must_sign, named_in
 from controlplane.approvals.service import (
     Detail,
     decide_as_person,
@@ -19,7 +21,12 @@ from controlplane.approvals.service import (
 
 
 class ApprovalView(View):
-    """One call that waits, with what was decided about it."""
+    """One call that waits, with what was decided about it.
+
+    `approved` of `people` have said yes. `from` names who is asked (DIDs, roles, `*`; null where
+    nobody knows), `signed` whether only decisions by their own keys count. A decision's `by` is
+    `own key` or `hub`, which then vouches for the person.
+    """
 
     id: str
     request_id: str
@@ -32,6 +39,10 @@ class ApprovalView(View):
     call_digest: str
     rule: str
     people: int
+    approved: int
+    missing: int
+    from_: list[str] | None = Field(alias="from")
+    signed: bool
     state: str
     ordered_by: str | None
     requested_at: str
@@ -138,6 +149,9 @@ async def signed(call: Call) -> Any:
 def approval_view(detail: Detail) -> dict[str, Any]:
     """Return a request as clients see it."""
     approval, intent = detail.approval, detail.intent
+    named = named_in(approval)
+    state = detail.state_at(clock.now())
+    missing = max(approval.people - detail.approved_by, 0) if state == "pending" else 0
     return {
         "id": approval.id,
         "requestId": approval.id,
@@ -150,7 +164,11 @@ def approval_view(detail: Detail) -> dict[str, Any]:
         "callDigest": approval.call_digest,
         "rule": approval.rule,
         "people": approval.people,
-        "state": approval.state,
+        "approved": detail.approved_by,
+        "missing": missing,
+        "from": None if named is None else sorted(named),
+        "signed": must_sign(approval),
+        "state": state,
         "orderedBy": None if intent is None else intent.submitted_by,
         "requestedAt": time_view(approval.requested_at),
         "expiresAt": time_view(approval.expires_at),
@@ -160,6 +178,7 @@ def approval_view(detail: Detail) -> dict[str, Any]:
                 "id": one.id,
                 "approver": one.approver,
                 "signer": one.signer,
+                "by": "own key" if one.signer == one.approver else "hub",
                 "approved": one.approved,
                 "reason": one.reason,
                 "at": time_view(one.at),

@@ -14,6 +14,7 @@ from typing import Any
 from controlplane import clock, faults
 from controlplane.access.authorize import Actor, authorize_one, realms_with
 from controlplane.access.permissions import ROLES
+from controlplane.approvals.demand import must_sign, named_in
 from controlplane.context import Hub, OutboxKind
 from controlplane.errors import (
     AccessDeniedError,
@@ -26,12 +27,14 @@ from controlplane.stored_documents import document_record
 from protocol.capabilities import covers_action
 from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.errors import ExpiredError, WrongAudienceError
+from protocol.lifecycle import TERMINAL
 from protocol.messages.approvals import ToolApprovalResponse
 from storage.pages import Page
 from storage.records import ApprovalDecisionRecord, ApprovalRecord, IntentRecord
 from storage.unit_of_work import UnitOfWork
 
 _APPROVE = "writ.approve"
+_ANYONE = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,25 @@ class Detail:
     intent: IntentRecord | None
     decisions: tuple[ApprovalDecisionRecord, ...]
 
+    def state_at(self, now: datetime) -> str:
+        """Return its state; expired at its moment, whenever somebody writes that down."""
+        over = self.intent is not None and self.intent.state in TERMINAL
+        if self.approval.state == "pending" and (over or now >= self.approval.expires_at):
+            return "expired"
+        return self.approval.state
+
+    @property
+    def approved_by(self) -> int:
+        """How many distinct people have approved."""
+        return len({one.approver for one in self.decisions if one.approved})
+
 
 async def list_approvals(
     hub: Hub, actor: Actor, *, state: str | None, limit: int, cursor: str | None
 ) -> Page[Detail]:
     """Return a page of the requests the caller may see, newest first."""
     realms = realms_with(actor, "approvals.read")
+    now = clock.now()
 
     def unit(uow: UnitOfWork) -> Page[Detail]:
         page = uow.approvals.list(state=state, realms=realms, limit=limit, cursor=cursor)
@@ -56,6 +72,9 @@ async def list_approvals(
             Detail(one, intents.get(one.intent_id), tuple(uow.approvals.decisions(one.id)))
             for one in page.items
         ]
+        if state is not None:
+            # What is over is not written down in the same moment.
+            details = [one for one in details if one.state_at(now) == state]
         return Page(tuple(details), page.next_cursor)
 
     return await hub.database.read(unit)
@@ -133,8 +152,7 @@ async def decide_signed(hub: Hub, actor: Actor, approval_id: str, document: str)
         if envelope.audience != approval.agent_did:
             raise WrongAudienceError("the decision is for another agent")
         _check_open(detail, now)
-        if not _may_approve(uow, hub, envelope.sender_did):
-            raise AccessDeniedError(f"the signer holds no delegation with {_APPROVE}")
+        _check_signer(uow, hub, detail, envelope.sender_did)
         return _keep(
             uow,
             actor,
@@ -185,6 +203,8 @@ def _check_open(detail: Detail, now: datetime) -> None:
         raise StateConflictError(f"this approval is {detail.approval.state}")
     if now >= detail.approval.expires_at:
         raise StateConflictError("this approval is expired")
+    if detail.intent is not None and detail.intent.state in TERMINAL:
+        raise StateConflictError(f"the order is {detail.intent.state.value} already")
 
 
 def _check_vouchable(uow: UnitOfWork, actor: Actor, detail: Detail) -> None:
@@ -196,7 +216,9 @@ def _check_vouchable(uow: UnitOfWork, actor: Actor, detail: Detail) -> None:
         actor.subject == intent.on_behalf_of or actor.subject in _behind(uow, intent.submitted_by)
     ):
         raise AccessDeniedError("who gave the order does not decide about it")
-    named = _named_in_rule(uow, detail.approval)
+    if must_sign(detail.approval):
+        raise AccessDeniedError("the rule asks for a decision signed by your own key")
+    named = named_in(detail.approval)
     roles = _roles_held(actor, detail.approval.realm)
     if named is not None and not roles & named:
         raise AccessDeniedError("the rule asks for other people, or for a signed decision")
@@ -213,21 +235,18 @@ def _behind(uow: UnitOfWork, submitted_by: str) -> frozenset[str]:
     return frozenset(behind)
 
 
-def _named_in_rule(uow: UnitOfWork, approval: ApprovalRecord) -> frozenset[str] | None:
-    """Return the roles the rule names (none where the hub's word does not count); None: unknown."""
-    in_force = uow.policies.for_agent(approval.agent_did)
-    if in_force is None:
-        return None
-    rules = parse_document(in_force.wire).payload["rules"]
-    for rule in rules if isinstance(rules, list) else ():
-        if not isinstance(rule, dict) or rule.get("id") != approval.rule:
-            continue
-        asked = rule.get("approval")
-        if not isinstance(asked, dict) or asked.get("operatorSigned"):
-            return frozenset()
-        named = asked.get("from")
-        return frozenset(str(one) for one in named) if isinstance(named, list) else frozenset()
-    return None
+def _check_signer(uow: UnitOfWork, hub: Hub, detail: Detail, signer: str) -> None:
+    """Return when the agent may count what `signer` has decided."""
+    intent, named = detail.intent, named_in(detail.approval)
+    if intent is not None and signer in (intent.signer, intent.on_behalf_of):
+        raise AccessDeniedError("who gave the order does not decide about it")
+    if named is not None and signer not in named:
+        if _ANYONE not in named:
+            raise AccessDeniedError("the rule does not name this person")
+        if signer == hub.identity.hub_did:
+            raise AccessDeniedError("the hub's own key is nobody")
+    if not _may_approve(uow, hub, signer, detail.approval.realm):
+        raise AccessDeniedError(f"the signer holds no delegation with {_APPROVE} here")
 
 
 def _roles_held(actor: Actor, realm: str) -> frozenset[str]:
@@ -237,12 +256,14 @@ def _roles_held(actor: Actor, realm: str) -> frozenset[str]:
     return held | {role for role, needs in ROLES.items() if needs <= permissions}
 
 
-def _may_approve(uow: UnitOfWork, hub: Hub, signer: str) -> bool:
+def _may_approve(uow: UnitOfWork, hub: Hub, signer: str, realm: str) -> bool:
     if signer == hub.identity.root_did:
         return True
     return any(
         covers_action(str(capability.get("action")), _APPROVE)
+        and (capability.get("realms") is None or realm in capability["realms"])
         for one in uow.delegations.for_subject(signer)
+        if one.revoked_at is None
         for capability in one.capabilities
     )
 

@@ -115,11 +115,14 @@ class HubClient:
             raise UnreachableError(f"the answer of {self.url} broke off") from exc
 
     def events(self, path: str, *, read_seconds: float = 60) -> Iterator[tuple[str, Any]]:
-        """Yield (event name, JSON data) of a server-sent stream until the hub ends it."""
+        """Open a server-sent stream now; yield (event name, JSON data) until the hub ends it."""
         headers = {"Accept": "text/event-stream"}
         answer = self._send("GET", path, None, None, headers, read_seconds)
         if answer.status >= 400:
             raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+        return self._read_events(answer)
+
+    def _read_events(self, answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:
         try:
             yield from _parse_events(answer)
         except urllib3.exceptions.HTTPError as exc:

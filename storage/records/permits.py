@@ -89,7 +89,10 @@ class RevocationsRecord:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalRecord:
-    """A call that waits for people. `state` is pending, approved, denied or expired."""
+    """A call that waits for people. `state` is pending, approved, denied or expired.
+
+    `demand` is the `approval` of the policy's rule when it was asked; None where nobody knows.
+    """
 
     id: str
     intent_id: str
@@ -104,6 +107,7 @@ class ApprovalRecord:
     expires_at: datetime
     state: str = "pending"
     decided_at: datetime | None = None
+    demand: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,7 @@ approvals = Table(
     moment("requested_at"),
     moment("expires_at"),
     moment("decided_at", null=True),
+    structure("demand", null=True),
     Index("ix_approvals_state", "state", "id"),
     Index("ix_approvals_intent_id", "intent_id"),
 )

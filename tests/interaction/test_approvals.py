@@ -7,6 +7,7 @@ from typing import Any
 from protocol.approvals import call_digest
 from protocol.envelope import parse_document
 from tests.interaction.fixtures import Fleet
+from tests.interaction.people import add_person
 
 UNAME = {"argv": ["uname", "-s"]}
 
@@ -76,7 +77,12 @@ def test_a_person_with_the_role_decides_and_the_hub_vouches(fleet: Fleet) -> Non
         "action": "shell.exec",
         "params": {"argv": ["id", "-u"]},
     }
-    given = system.machine("operator").post("/intents", body)
+    # A machine's order is its maker's: who made its key does not decide about it either.
+    made = system.machine("operator").post("/intents", body)["intents"][0]["id"]
+    own = system.pending_approval(made)
+    assert system.rest.send("POST", f"/approvals/{own['id']}/approve", {}).status == 403
+    system.rest.post(f"/intents/{made}/cancel", {})
+    given = add_person(system, "ben", "operator").post("/intents", body)
     intent = given["intents"][0]["id"]
     asked = system.pending_approval(intent)
     machine = system.machine("approver")

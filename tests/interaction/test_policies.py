@@ -173,7 +173,7 @@ def test_an_hours_limit_counts_across_a_restart_and_says_so(
     assert (ended["state"], ended["result"]["error"]["code"]) == ("refused", "rate_limited")
 
 
-def test_a_day_s_limit_counts_what_came_in_every_way(make_system: Callable[..., System]) -> None:
+def test_a_days_limit_counts_what_came_in_every_way(make_system: Callable[..., System]) -> None:
     system = make_system()
     agent = system.agent("worker", allow=["echo"])
     echo = {"id": "echo", "effect": "allow", "actions": ["echo"]}

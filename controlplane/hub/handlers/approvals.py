@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controlplane import clock
+from controlplane.approvals.demand import demand_of
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.live import Live
@@ -47,6 +48,7 @@ def tool_approval_request(
             people=payload.people,
             requested_at=now,
             expires_at=payload.expires,
+            demand=demand_of(uow, did, payload.rule),
         )
         if not uow.approvals.add(record):
             return None
