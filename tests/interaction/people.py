@@ -15,7 +15,7 @@ from tests.interaction.system import System
 
 
 def add_person(system: System, name: str, *roles: str) -> Rest:
-    """Return REST with the API key of a new person who holds `roles` everywhere and may order anything."""
+    """Return REST with the key of a new person of these roles, who may order anything."""
     api_key, now = new_api_key(), clock.now()
     person = UserRecord(id=clock.new_id(), name=name, created_at=now, updated_at=now, roles=roles)
 
