@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from controlplane import clock
+from controlplane.access.api_keys import new_api_key
+from controlplane.first_start import key_record
 from controlplane.key_files import load_private_key
 from protocol.approvals import call_digest
 from protocol.audit_tree import leaf_hash, root_hash, verify_consistency, verify_inclusion
@@ -19,6 +21,8 @@ from protocol.envelope import Envelope, parse_document, seal_document
 from protocol.keys import PublicKey
 from protocol.limits import CloseCode
 from protocol.messages import RegisterAck, RegistrationRejected, ToolApprovalRequest
+from storage.records import UserRecord
+from storage.unit_of_work import UnitOfWork
 from tests.controlplane.hub.world import ScriptedAgent
 from tests.controlplane.hubs import Client, ServedHub
 
@@ -184,8 +188,7 @@ async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAge
     rule = {"people": 1, "from": asked_of, "withinSeconds": 600}
     rules = [{"id": "ask", "effect": "allow", "actions": ["echo"], "approval": rule}]
     await served.client.post("/api/v1/policies", {"agent": "worker", "rules": rules})
-    body = {"name": "bot", "roles": ["operator"]}
-    key = (await (await served.owner()).post("/api/v1/api-keys", body)).json["key"]
+    key = await second_person(served)
     order = {"target": {"agent": "worker"}, "action": "echo", "params": {}}
     await served.client.as_key(key).post("/api/v1/intents", order)
     intent = await agent.document()
@@ -205,6 +208,21 @@ async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAge
     )
     await approval_appears(served.client, request_id)
     return agent, request_id, intent
+
+
+async def second_person(served: ServedHub) -> str:
+    """Return the API key of somebody beside the first admin, who may order anything."""
+    key, now = new_api_key(), clock.now()
+    person = UserRecord(clock.new_id(), "ben", now, now, roles=("operator",))
+
+    def unit(uow: UnitOfWork) -> None:
+        uow.users.add(person)
+        uow.api_keys.add(key_record(key, "ben's", person.id, "hub", now))
+
+    await served.hub.database.write(unit)
+    grant = {"subject": f"user:{person.id}", "capabilities": [{"action": "*"}]}
+    assert (await served.client.post("/api/v1/delegations", grant)).status == 201
+    return key
 
 
 async def approval_appears(client: Client, request_id: str) -> None:
