@@ -41,6 +41,14 @@ class HubClient:
         """Return the JSON that a POST answers; carries an `Idempotency-Key` of its own."""
         return self.request("POST", path, body=body if body is not None else {}, query=query)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Return the JSON that a PUT answers."""
+        return self.request("PUT", path, body=body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Return the JSON that a PATCH answers."""
+        return self.request("PATCH", path, body=body)
+
     def delete(self, path: str) -> None:
         """Delete what `path` names."""
         self.request("DELETE", path)

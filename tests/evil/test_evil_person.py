@@ -17,11 +17,13 @@ async def test_orders_through_a_key_of_their_own_making_and_approves_as_themselv
 ) -> None:
     async with serve(tmp_path) as served:
         agent = await served.enrol()
-        made = await served.client.post("/api/v1/api-keys", {"name": "ci", "roles": ["operator"]})
+        owner = await served.owner()
+        made = await owner.post("/api/v1/api-keys", {"name": "ci", "roles": ["operator"]})
         second = await served.client.as_key(made.json["key"]).post(
             "/api/v1/api-keys", {"name": "ci of ci", "roles": ["operator"]}
         )
-        for key in (made.json["key"], second.json["key"]):
+        assert second.status == 403
+        for key in (made.json["key"], owner.api_key):
             order = {"target": {"agent": agent.did}, "action": "echo", "params": {}}
             batch = (await served.client.as_key(key).post("/api/v1/intents", order)).json
             intent_id = batch["intents"][0]["id"]

@@ -157,7 +157,7 @@ def test_4_the_policy_refuses(desk: Desk) -> None:
 
 
 def test_4_the_caller_may_not(desk: Desk) -> None:
-    member = desk.system.rest.post(
+    member = desk.system.owner.post(
         "/api-keys", {"name": "member", "roles": ["member"], "machine": True}
     )["key"]
     said = desk.writ("run", "worker", "echo", WRIT_API_KEY=member)
