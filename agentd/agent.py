@@ -313,6 +313,7 @@ class Agent:
         await self.steering.take_embedded([payload.revocations])
         await self.steering.take_embedded([payload.policy])
         await self.steering.take_log_delegation(payload.log)
+        await self.watch.ask_again()
         await self.watch.take(payload.checkpoint)
         self.approvals.send_open()
         await self.rotation.send(connection.hub)

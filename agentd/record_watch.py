@@ -1,30 +1,35 @@
 """Watches that the hub's record only grows: checkpoints, proofs, forks (SPEC section 9).
 
-Keeps the highest checkpoint on disk. A smaller, a different or an unproven one is a fork, and the
-owner is told. Knows nothing of what the record says.
+Keeps the highest checkpoint on disk, and the one beyond it that the hub has still to prove. A
+smaller, a different or an unproven one is a fork, and the owner is told. Knows nothing of what the record says.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from agentd.clock import Clock
+from agentd.errors import StateUnavailableError
 from agentd.log import log
 from agentd.outlet import Outlet
 from agentd.state import StateDatabase
-from agentd.state.facts import CHECKPOINT, LOG_DELEGATION, get_fact, set_fact
+from agentd.state.facts import CHECKPOINT, LOG_DELEGATION, PROOF_OWED, get_fact, set_fact
 from protocol.audit_tree import verify_consistency
 from protocol.base64_text import decode_base64
 from protocol.checkpoint import Checkpoint, parse_checkpoint, verify_checkpoint
 from protocol.delegation import Link, verify_link
-from protocol.envelope import parse_document
-from protocol.errors import Error, NotAuthorisedError, ProofError
+from protocol.envelope import Envelope, parse_document
+from protocol.errors import Error, NotAuthorisedError, OldVersionError, ProofError
 from protocol.keys import PublicKey
 from protocol.messages import CheckpointProof, CheckpointRequest, Delegation
 from protocol.verification import Verified
 
-LOG_ACTION = "writ.log"
+LOG_ACTION: Final = "writ.log"
+MAX_UNPROVEN_CONNECTIONS: Final = 3
+"""So often a connection may end before the proof has come; then none is expected any more."""
 
 
 class RecordWatch:
@@ -66,6 +71,7 @@ class RecordWatch:
 
         Raises:
             NotAuthorisedError: it is no delegation from the root to a log key.
+            OldVersionError: an older one than that in force, for another key.
         """
         delegation = verified.payload
         if (
@@ -80,6 +86,10 @@ class RecordWatch:
         ):
             raise NotAuthorisedError("no delegation from the root to a log key")
         link = verify_link(verified.envelope)
+        if self._is_older(verified.envelope, root):
+            if _log_key(link) == self._log_key:
+                return
+            raise OldVersionError("the root has named another log key since")
         wire = verified.envelope.wire.decode()
         await self._state.write(lambda connection: set_fact(connection, LOG_DELEGATION, wire))
         self._log_key = _log_key(link)
@@ -108,7 +118,7 @@ class RecordWatch:
         elif kept.size == 0:
             await self._keep(text)
         elif self._wanted is None:
-            self._ask(kept, seen, text)
+            await self._ask(kept, seen, text)
         else:
             self._newest_text = text
 
@@ -138,28 +148,83 @@ class RecordWatch:
             self._newest_text = None
             await self.take(newest)
 
+    async def ask_again(self) -> None:
+        """Ask on a new connection for the proof that the last ones ended without.
+
+        Whatever checkpoint the hub shows now: it has signed that one.
+        """
+        owed, kept_text = self._owed(), self.text
+        if owed is not None and kept_text is not None:
+            await self._ask(parse_checkpoint(kept_text), parse_checkpoint(owed[1]), owed[1])
+
     def forget_link(self) -> None:
         """The connection is over: the next one brings its own newest checkpoint."""
+        if self._wanted is not None:
+            self._start(self._ended_without_proof())
         self._stop_waiting()
         self._newest_text = None
 
-    def _ask(self, kept: Checkpoint, seen: Checkpoint, text: str) -> None:
+    def _is_older(self, envelope: Envelope, root: PublicKey) -> bool:
+        """Whether the delegation in force is a later one, or another of the same moment.
+
+        One by a root that was replaced since is no measure.
+        """
+        wire = get_fact(self._state.reader, LOG_DELEGATION)
+        before = None if wire is None else parse_document(wire)
+        return (
+            before is not None
+            and before.public_key == root
+            and before.digest != envelope.digest
+            and before.timestamp >= envelope.timestamp
+        )
+
+    def _owed(self) -> tuple[int, str] | None:
+        fact = get_fact(self._state.reader, PROOF_OWED)
+        if fact is None:
+            return None
+        connections, _, text = fact.partition(" ")
+        return int(connections), text
+
+    async def _ended_without_proof(self) -> None:
+        owed = self._owed()
+        if owed is None:
+            return
+        connections, text = owed[0] + 1, owed[1]
+        if connections >= MAX_UNPROVEN_CONNECTIONS:
+            size = parse_checkpoint(text).size
+            await self._on_fork(f"{connections} connections ended without proof for {size} leaves")
+        else:
+            await self._owe(connections, text)
+
+    async def _owe(self, connections: int, text: str) -> None:
+        fact = f"{connections} {text}"
+        await self._state.write(lambda connection: set_fact(connection, PROOF_OWED, fact))
+
+    async def _ask(self, kept: Checkpoint, seen: Checkpoint, text: str) -> None:
         request = CheckpointRequest.model_validate({"from": kept.size, "to": seen.size})
         if not self._outlet.send(request):
             return
         self._wanted, self._wanted_text = seen, text
         self._timer = asyncio.get_running_loop().call_later(self._proof_seconds, self._too_late)
+        if self._owed() is None:
+            await self._owe(0, text)
 
     def _too_late(self) -> None:
         wanted = self._wanted
         self._stop_waiting()
         if wanted is not None and self._outlet.online:
-            task = asyncio.create_task(self._fork(f"no proof for the record of {wanted.size}"))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._on_fork(f"no proof for the record of {wanted.size}"))
 
-    async def _fork(self, reason: str) -> None:
-        await self._on_fork(reason)
+    def _start(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            try:
+                await work
+            except StateUnavailableError as exc:
+                log("error", "record_not_watched", error=exc.message)
+
+        task = asyncio.create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _stop_waiting(self) -> None:
         self._wanted = None
@@ -168,7 +233,11 @@ class RecordWatch:
             self._timer = None
 
     async def _keep(self, text: str) -> None:
-        await self._state.write(lambda connection: set_fact(connection, CHECKPOINT, text))
+        def write(connection: sqlite3.Connection) -> None:
+            set_fact(connection, CHECKPOINT, text)
+            set_fact(connection, PROOF_OWED, None)
+
+        await self._state.write(write)
 
 
 def _log_key(link: Link) -> PublicKey:

@@ -24,7 +24,7 @@ from agentd.state.documents import (
     put_delegation,
     put_standing,
 )
-from agentd.state.facts import AGENT_NAME, CHECKPOINT, HUB, LOG_FORK, get_fact, set_fact
+from agentd.state.facts import AGENT_NAME, CHECKPOINT, HUB, LOG_FORK, PROOF_OWED, get_fact, set_fact
 from protocol.authority import AuthorityView, Ratchet
 from protocol.delegation import Link, RevocationView, verify_link
 from protocol.document_authority import authorize_document
@@ -170,6 +170,7 @@ class Standing:
                 set_fact(connection, LOG_FORK, None)
                 if self.log_fork is not None:
                     set_fact(connection, CHECKPOINT, None)
+                    set_fact(connection, PROOF_OWED, None)
 
         await self._state.write(write)
         fault_point("document_stored")

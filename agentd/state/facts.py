@@ -8,6 +8,8 @@ from typing import Final
 CLOCK: Final = "highest_clock_ms"
 LOG_DELEGATION: Final = "log_delegation"
 CHECKPOINT: Final = "checkpoint"
+PROOF_OWED: Final = "proof_owed"
+"""How many connections have ended without it, a space, and the checkpoint that is to be proved."""
 LOG_FORK: Final = "log_fork"
 """Set to the reason while the agent has put itself into quarantine."""
 AGENT_NAME: Final = "agent_name"

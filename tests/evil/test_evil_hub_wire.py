@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -272,6 +273,7 @@ async def quarantined_by_fork(stage: Stage, lie: Any, **flags: Any) -> None:
         await agent.state("online")
         await lie(hub)
         await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+        await hub.until(lambda: hub.online)
         assert await stage.code_of(stage.wish("evil")) == "quarantined"
     hub.checkpoint = None
     async with stage.agent() as agent:  # and it stays so
@@ -327,3 +329,111 @@ async def test_a_record_whose_proof_is_dodged_by_hanging_up(stage: Stage) -> Non
             await hub.until(lambda asked=asked: len(hub.received.of(CheckpointRequest)) > asked)
 
     await quarantined_by_fork(stage, dodge, checkpoint_proof_seconds=0.5)
+
+
+async def unprove(hub: HubDouble) -> None:
+    """Sign another past, show it once, and say no more about it."""
+    hub.answer_proofs = False
+    hub.leaves[2] = leaf_hash(b"what never was")
+    await hub.send(hub.pong(hub.grow(3)))
+    await hub.until(lambda: hub.received.of(CheckpointRequest))
+    hub.checkpoint = None
+
+
+async def hang_up_and_be_asked_again(hub: HubDouble) -> None:
+    asked = len(hub.received.of(CheckpointRequest))
+    await hub.drop()
+    await hub.until(lambda: len(hub.received.of(CheckpointRequest)) > asked)
+
+
+async def test_a_record_shown_once_and_never_proved_because_it_hangs_up_in_time(
+    stage: Stage,
+) -> None:
+    async def dodge(hub: HubDouble) -> None:
+        await unprove(hub)
+        await hang_up_and_be_asked_again(hub)
+        await hang_up_and_be_asked_again(hub)
+        await hub.drop()
+
+    await quarantined_by_fork(stage, dodge)  # long before the 30 s of one connection are over
+
+
+async def test_a_proof_is_owed_to_the_next_process_too(stage: Stage) -> None:
+    hub = stage.hub
+    hub.send_log = True
+    hub.checkpoint = hub.grow(5)
+    async with stage.agent() as agent:
+        await agent.state("online")
+        await unprove(hub)
+        await hang_up_and_be_asked_again(hub)
+    asked = len(hub.received.of(CheckpointRequest))
+    async with stage.agent() as agent:
+        await agent.state("online")
+        await hub.until(lambda: len(hub.received.of(CheckpointRequest)) > asked)
+        await hub.drop()
+        await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+        await hub.until(lambda: hub.online)
+        assert await stage.code_of(stage.wish("evil")) == "quarantined"
+
+
+async def test_a_proof_that_comes_late_settles_what_was_owed(stage: Stage) -> None:
+    """A link that breaks at the wrong moment is no fork, however often, once proofs come."""
+    hub = stage.hub
+    hub.send_log = True
+    hub.checkpoint = hub.grow(5)
+    async with stage.agent() as agent:
+        await agent.state("online")
+        for _ in range(3):
+            hub.answer_proofs = False
+            asked = len(hub.received.of(CheckpointRequest))
+            await hub.send(hub.pong(hub.grow(3)))
+            await hub.until(lambda asked=asked: len(hub.received.of(CheckpointRequest)) > asked)
+            await hang_up_and_be_asked_again(hub)
+            hub.checkpoint = hub.make_checkpoint()
+            hub.answer_proofs = True
+            await hang_up_and_be_asked_again(hub)
+            await stage.truth(f"alive{asked}")
+        assert len(stage.witness) == 3
+
+
+@pytest.mark.parametrize("same_moment", [False, True])
+async def test_an_older_log_key_brought_back(stage: Stage, same_moment: bool) -> None:
+    hub = stage.hub
+    hub.send_log = True
+    old_key, old = hub.log_key, hub.log_delegation
+    hub.log_key = new_key()
+    later = old.timestamp if same_moment else old.timestamp + timedelta(seconds=1)
+    hub.log_delegation = delegate(
+        hub.root, hub.log_key.public_key.did, ("writ.log",), timestamp=later
+    )
+    hub.checkpoint = hub.grow(5)
+    async with stage.agent() as agent:
+        await agent.state("online")
+    hub.log_key, hub.log_delegation = old_key, old
+    hub.leaves[2] = leaf_hash(b"what never was")
+    hub.checkpoint = hub.make_checkpoint()
+    async with stage.agent() as agent:  # durable: another process
+        await agent.state("online")
+        assert await stage.answer_to(old) == "old_version"
+        await stage.truth()  # its checkpoints are signed by nobody, and so say nothing
+
+
+async def test_the_log_key_of_a_later_delegation_is_believed(stage: Stage) -> None:
+    hub = stage.hub
+    hub.send_log = True
+    async with stage.agent() as agent:
+        await agent.state("online")
+        hub.log_key = new_key()
+        hub.log_delegation = delegate(
+            hub.root,
+            hub.log_key.public_key.did,
+            ("writ.log",),
+            timestamp=hub.log_delegation.timestamp + timedelta(seconds=1),
+        )
+        hub.checkpoint = hub.grow(5)
+        await hub.drop()
+        assert await stage.answer_to(hub.log_delegation) == "accepted"
+        await hub.drop()
+        await hub.until(
+            lambda: any(one.holds.checkpoint == hub.checkpoint for one in hub.received.registers)
+        )
