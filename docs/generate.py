@@ -151,7 +151,6 @@ MEANING = {
     "invitation_seconds": "how long an invitation works unless it says otherwise",
     "device_login_seconds": "how long a code of `writ login --device` works",
     "shutdown_seconds": "how long the end of the hub may take",
-    "smtp_url": "`smtp://...` that invitations are sent by",
     "trust_first_hub": "pin the root of whatever answers first",
     "trusted_proxies": "addresses whose `X-Forwarded-*` are believed, separated by commas",
     "upload_seconds": "how long one upload may take",
