@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,15 +97,38 @@ def test_what_its_policy_does_not_allow_is_refused_by_the_agent_itself(
     # And it does not in an allow.
     denied = system.run(worker, "echo", x=1)
     assert denied["result"]["error"]["code"] == "policy_denied"
-    assert denied["result"]["decision"]["rule"] is None
+    assert system.run(worker, "no.such")["result"]["error"]["code"] == "unknown_action"
 
 
-def test_it_keeps_to_its_limits(system: System, worker: NodeAgent) -> None:
+@pytest.mark.parametrize(
+    "demand",
+    [
+        {"when": "true"},
+        {"approval": {"people": 1, "from": ["*"], "withinSeconds": 60}},
+        {"sandbox": "container"},
+        {"domains": ["example.com"]},
+    ],
+    ids=lambda demand: next(iter(demand)),
+)
+def test_a_rule_that_demands_what_it_cannot_do_allows_nothing(
+    system: System, worker: NodeAgent, demand: dict[str, Any]
+) -> None:
+    careful = {"id": "careful", "effect": "allow", "actions": ["echo"], **demand}
+    # A later rule does not open what the first one closed.
+    system.set_policy(worker, [careful, {"id": "lax", "effect": "allow", "actions": ["*"]}])
+    denied = system.run(worker, "echo", x=1)
+    assert (denied["state"], denied["result"]["error"]["code"]) == ("refused", "policy_denied")
+    assert denied["result"]["decision"]["rule"] == "careful"
+
+
+def test_a_policy_with_limits_allows_nothing_since_it_does_not_count(
+    system: System, worker: NodeAgent
+) -> None:
     rules = [{"id": "talk", "effect": "allow", "actions": ["echo"]}]
     system.set_policy(worker, rules, ordersPerHour=2)
-    ends = [system.run(worker, "echo", n=number) for number in range(3)]
-    assert [one["state"] for one in ends] == ["succeeded", "succeeded", "refused"]
-    assert ends[2]["result"]["error"]["code"] == "rate_limited"
+    assert system.run(worker, "echo")["result"]["error"]["code"] == "policy_denied"
+    system.set_policy(worker, rules)
+    assert system.run(worker, "echo")["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("path", ["../outside", "/etc/passwd", "link", "sub/../../outside"])
@@ -166,4 +190,8 @@ def test_nothing_is_lost_when_the_agent_and_the_hub_are_killed(
         agent.state("online", after=said)
         for order, number in {**orders, late: 20}.items():
             shown = system.end(order)
-            assert (shown["state"], shown["result"]["output"]) == ("succeeded", {"n": number})
+            # Each was started at most once: what the kill cut in two is never done again.
+            assert shown["state"] in ("succeeded", "interrupted")
+            if shown["state"] == "succeeded":
+                assert shown["result"]["output"] == {"n": number}
+        assert shown["state"] == "succeeded"  # the last was ordered while nothing could be cut

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from protocol.envelope import Envelope
+from protocol.key_files import parse_private_key_pem
 from protocol.keys import SigningKey
 from tests.node.conftest import NodeAgent
 from tests.node.scripted_hub import (
@@ -25,7 +26,7 @@ from tests.node.scripted_hub import (
 )
 from tests.protocol.material import HUB, OTHER, ROOT
 
-ALICE, BOB = (SigningKey.from_seed(bytes([number]) * 32) for number in (21, 22))
+ALICE, BOB, CAROL, DAVE = (SigningKey.from_seed(bytes([number]) * 32) for number in range(21, 25))
 
 
 @pytest.fixture
@@ -177,8 +178,10 @@ def test_every_step_of_authority_has_its_code(hub: ScriptedHub, agent: NodeAgent
     bob = delegation(ALICE, BOB, "echo", parent=alice.digest, maxDepth=1)
     wide = delegation(ALICE, OTHER, "*", parent=alice.digest, maxDepth=1)
     deep = delegation(ALICE, OTHER, "echo", parent=alice.digest, maxDepth=2)
+    unsure = delegation(ROOT, CAROL, "echo", conditions=["true"])
+    frugal = delegation(ROOT, DAVE, "echo", budget={"ordersPerDay": 5})
     # Children first: the order inside one frame does not matter.
-    peer.let_in(deep, wide, bob, alice, allow=["echo"])
+    peer.let_in(deep, wide, bob, alice, unsure, frugal, allow=["echo"])
     to = peer.agent_did
     expected = [
         (order(BOB, to, "echo", alice, bob), None),
@@ -192,7 +195,9 @@ def test_every_step_of_authority_has_its_code(hub: ScriptedHub, agent: NodeAgent
         (order(HUB, to, "files.read"), "bad_params"),
         (order(HUB, to, realm="lab"), "wrong_realm"),
         (order(HUB, to, onBehalfOf=OTHER.public_key.did), "person_not_granted"),
-        (order(HUB, to, onBehalfOf=ALICE.public_key.did), None),
+        (order(HUB, to, onBehalfOf=ALICE.public_key.did), "person_not_granted"),
+        (order(CAROL, to, "echo", unsure), "condition_false"),
+        (order(DAVE, to, "echo", frugal), "condition_false"),
         (order(HUB, to, "files.read", params={"path": "x"}), "policy_denied"),
     ]
     for number, (sent, code) in enumerate(expected):
@@ -230,3 +235,102 @@ def test_junk_and_wrong_numbers_end_the_connection_and_it_comes_back(
         assert payload_of(peer.hear("error"))["code"] == code
         assert peer.close_code() == 4400
         peer.over.set()
+
+
+def test_a_quarantine_is_set_through_the_hub_and_lifted_only_without_it(
+    hub: ScriptedHub, agent: NodeAgent
+) -> None:
+    peer = hub.accept()
+    peer.let_in(allow=["*"])
+    to = peer.agent_did
+
+    def answer(signer: SigningKey, epoch: int, active: bool) -> dict[str, Any]:
+        payload = {"epoch": epoch, "active": active, "reason": "drill"}
+        peer.say(document(signer, "quarantine", payload, audience=to).wire.decode())
+        shown: dict[str, Any] = payload_of(peer.hear("document_ack"))["documents"][0]
+        return shown
+
+    def ordered() -> str | None:
+        peer.say(order(HUB, to).wire.decode())
+        code: str | None = payload_of(peer.hear("result")).get("error", {}).get("code")
+        return code
+
+    assert ordered() is None
+    assert answer(OTHER, 1, True)["code"] == "not_authorised"
+    assert answer(HUB, 5, True)["state"] == "accepted"
+    assert ordered() == "quarantined"
+    assert answer(HUB, 6, False)["code"] == "forbidden_lift"
+    assert answer(ROOT, 4, False)["code"] == "old_epoch"
+    assert ordered() == "quarantined"
+    assert answer(ROOT, 6, False)["state"] == "accepted"
+    assert ordered() is None
+
+
+@pytest.mark.parametrize("type_", ["llm_config", "skills_config", "intent_cancel"])
+def test_steering_it_does_not_know_is_refused(
+    hub: ScriptedHub, agent: NodeAgent, type_: str
+) -> None:
+    peer = hub.accept()
+    peer.let_in()
+    sent = document(ROOT, type_, {"version": 1, "config": {}}, audience=peer.agent_did)
+    peer.say(sent.wire.decode())
+    [shown] = payload_of(peer.hear("document_ack"))["documents"]
+    assert (shown["id"], shown["state"], shown["code"]) == (sent.id, "refused", "not_authorised")
+
+
+def test_an_old_policy_does_not_come_back(hub: ScriptedHub, agent: NodeAgent) -> None:
+    peer = hub.accept()
+    peer.let_in(allow=["*"])
+
+    def answer(version: int) -> dict[str, Any]:
+        rules: list[dict[str, Any]] = [{"id": "none", "effect": "deny", "actions": ["*"]}]
+        payload = {"policyId": new_id(), "version": version, "realms": ["default"], "limits": {}}
+        peer.say(
+            document(
+                HUB,
+                "policy_update",
+                payload | {"default": "deny", "rules": rules},
+                audience=peer.agent_did,
+            ).wire.decode()
+        )
+        shown: dict[str, Any] = payload_of(peer.hear("document_ack"))["documents"][0]
+        return shown
+
+    peer.hear("document_ack")
+    assert answer(1)["code"] == "old_version"
+    assert answer(3)["state"] == "accepted"
+    assert answer(2)["code"] == "old_version"
+    peer.say(order(HUB, peer.agent_did).wire.decode())
+    assert payload_of(peer.hear("result"))["error"]["code"] == "policy_denied"
+
+
+def test_what_a_crash_cut_in_two_is_interrupted_and_not_done_again(
+    hub: ScriptedHub, agent: NodeAgent
+) -> None:
+    peer = hub.accept()
+    peer.let_in(allow=["*"])
+    sent = order(HUB, peer.agent_did)
+    peer.say(sent.wire.decode())
+    peer.hear("result")
+    agent.kill()
+    # The journal as a crash leaves it: the start is on the disk, of the next line only a part.
+    journal = agent.folder / "journal"
+    lines = journal.read_text("utf-8").splitlines(keepends=True)
+    started = next(at for at, line in enumerate(lines) if '"startedAt"' in line)
+    journal.write_text("".join(lines[: started + 1]) + lines[started + 1][:40], "utf-8")
+    agent.start()
+    again = hub.accept()
+    assert payload_of(again.let_in())["holds"]["intents"] == [sent.id]
+    result = payload_of(again.hear("result"))
+    assert (result["status"], result["intentDigest"]) == ("interrupted", sent.digest)
+
+
+def test_its_key_is_its_own(hub: ScriptedHub, agent: NodeAgent) -> None:
+    key = agent.folder / "key.pem"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert agent.folder.stat().st_mode & 0o777 == 0o700
+    assert parse_private_key_pem(key.read_bytes()).public_key.did == agent.did
+    agent.kill()
+    key.chmod(0o640)
+    with pytest.raises(AssertionError, match="key_file"):
+        agent.start()

@@ -1,676 +1,449 @@
 #!/usr/bin/env node
-// A whole Writ agent in one file. Numbers in comments are sections of protocol/SPEC.md.
-//
-//   3  JSON, canonical form, envelopes      bytes -> a value that is inside the profile, and who signed it
-//   -  the disk                             one file, synced before anything is said about it
-//   7  authority                            may this be done? decided here, offline, whatever the hub believes
-//   -  the actions                          echo, files.read
-//   8  orders and results                   at most once, and kept until the hub has them
-//   4  one connection; and again, for ever
-import { createHash, createHmac, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+// A whole Writ agent in one file, written from protocol/SPEC.md alone: numbers in comments are its sections.
+// What it leaves out it refuses; README.md has the list. `need(holds, code)` is how it refuses, everywhere.
+import { createHash, createHmac, randomUUID, webcrypto } from "node:crypto";
 import * as fs from "node:fs";
 import { arch, loadavg, platform } from "node:os";
-import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import sodium from "libsodium-wrappers";
 import WebSocket from "ws";
 
-await sodium.ready;
-const TEXT = { type: "string" };
-const { values: options } = parseArgs({
-  options: { hub: TEXT, root: TEXT, join: TEXT, "data-dir": TEXT, name: TEXT, workspace: TEXT, insecure: { type: "boolean" } },
-});
-const say = (fact) => console.log(JSON.stringify(fact));
+const TEXT = { type: "string" }, FLAGS = { hub: TEXT, root: TEXT, join: TEXT, "data-dir": TEXT, name: TEXT, workspace: TEXT };
+const { values: given } = parseArgs({ options: { ...FLAGS, insecure: { type: "boolean" } } }), { subtle } = webcrypto;
+const say = (fact) => console.log(JSON.stringify(fact)), time = Date.parse, iso = (ms) => new Date(ms).toISOString();
+class Refused extends Error { constructor(code, more) { Object.assign(super(code), { code, ...more }); } }
+const need = (holds, code, more) => { if (!holds) throw new Refused(code, more); };
+const refusal = (error) => { // what a hub sent and nobody could read is refused; a failing disk ends the agent
+  if (error.errno) throw error;
+  return error instanceof Refused ? error : new Refused("bad_payload");
+};
 
-// ---- 3: JSON, canonical form, envelopes ------------------------------------------------------------------------
-
-class Refused extends Error {
-  constructor(code, message = code) {
-    super(message);
-    this.code = code;
-  }
-}
-const refuse = (code, message) => { throw new Refused(code, message); };
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** The value of a text inside the JSON profile: JSON.parse knows the grammar, this adds what it lets through. */
-function parseJson(text) {
-  let value;
-  try { value = JSON.parse(text); } catch { refuse("bad_json"); }
-  const keys = [];
-  let values = 0;
-  const tokens = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]|[^\s{}[\],:"]+/g;
-  for (const [token, isKey] of text.matchAll(tokens)) {
-    if (token === "}" || token === "]") { keys.pop(); continue; }
-    if (!isKey && ++values > 10_000) refuse("bad_json", "too many values");
-    if (token === "{" || token === "[") {
-      if (keys.push(new Set()) > 32) refuse("bad_json", "too deep");
-    } else if (token[0] === '"') {
-      const string = JSON.parse(isKey ? token.slice(0, -isKey.length) : token);
-      if (!string.isWellFormed() || string.includes("\0")) refuse("bad_json", "surrogate or U+0000");
-      if (isKey && keys.at(-1).size === keys.at(-1).add(string).size) refuse("bad_json", "duplicate key");
-    } else if (Math.abs(Number(token)) > Number.MAX_SAFE_INTEGER) refuse("bad_json", "number too large");
+// ---- 2, 3: JSON, its canonical form, keys
+const isObject = (v) => typeof v === "object" && v !== null && !Array.isArray(v);
+function parseJson(source) { // JSON.parse knows the grammar; this refuses what the profile forbids beyond it
+  let value, count = 0, open = []; // open: the keys of every container around the token
+  try { value = JSON.parse(source); } catch { need(false, "bad_json"); }
+  for (const [token, colon] of source.matchAll(/"(?:[^"\\]+|\\.)*"(\s*:)?|[{}[\]]|[^\s{}[\],:"]+/g)) {
+    if ("}]".includes(token)) { open.pop(); continue; }
+    need(colon || ++count <= 10_000, "bad_json");
+    if ("{[".includes(token)) need(open.push(new Set()) <= 32, "bad_json");
+    else if (token[0] === '"') {
+      const string = JSON.parse(colon ? token.slice(0, -colon.length) : token), keys = open.at(-1);
+      need(string.isWellFormed() && !string.includes("\0") && !(colon && keys.has(string)), "bad_json");
+      if (colon) keys.add(string);
+    } else need(!(Math.abs(token) > Number.MAX_SAFE_INTEGER), "bad_json");
   }
   return value;
 }
-
-/** RFC 8785: keys by UTF-16 units; numbers and strings as JavaScript writes them anyway. */
-function canonical(value) {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
-  if (!isObject(value)) return JSON.stringify(value);
-  return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+const canonical = (v) => Array.isArray(v) ? `[${v.map(canonical)}]` : !isObject(v) ? JSON.stringify(v) // RFC 8785
+  : `{${Object.keys(v).filter((name) => v[name] !== undefined).sort().map((name) => `${JSON.stringify(name)}:${canonical(v[name])}`)}}`;
+const sha256 = (data, encoding) => createHash("sha256").update(data).digest(encoding);
+const newId = () => `${Date.now().toString(16).padStart(12, 0).replace(/.{8}/, "$&-")}-7${randomUUID().slice(15)}`;
+const B58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", B32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const spell = (digits, n) => n ? spell(digits, n / BigInt(digits.length)) + digits[n % BigInt(digits.length)] : "";
+const didOf = (raw) => `did:key:z${spell(B58, BigInt(`0xed01${raw.toString("hex")}`))}`;
+function rawOf(did) {
+  const hex = [...did.slice(9)].reduce((n, digit) => n * 58n + BigInt(B58.indexOf(digit)), 0n).toString(16);
+  need(hex.length === 68 && hex.startsWith("ed01"), "bad_envelope");
+  return Buffer.from(hex.slice(4), "hex");
+}
+function fingerprint(root) {
+  const hash = sha256(Buffer.concat([Buffer.from("writ.v1/fingerprint\0"), rawOf(root), rawOf(me)]), "hex");
+  return spell(B32, BigInt(`0x${hash.slice(0, 20)}`)).padStart(16, 0).replace(/.{4}(?=.)/g, "$&-");
 }
 
-const sha256 = (data) => createHash("sha256").update(data).digest();
-const BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-function multikey(raw) { // 2
-  let number = BigInt(`0xed01${raw.toString("hex")}`), text = "";
-  for (; number; number /= 58n) text = BASE58[Number(number % 58n)] + text;
-  return `z${text}`;
-}
-function rawKey(text) {
-  let number = 0n;
-  for (const char of text.slice(1)) number = number * 58n + BigInt(BASE58.indexOf(char));
-  const hex = number.toString(16);
-  return hex.length === 68 && hex.startsWith("ed01") ? Buffer.from(hex.slice(4), "hex") : refuse("bad_envelope", "key");
-}
-function fingerprint(root, agent) { // 2
-  let bits = BigInt(`0x${sha256(Buffer.concat([Buffer.from("writ.v1/fingerprint\0"), root, agent])).toString("hex")}`) >> 176n;
-  let text = "";
-  for (; text.length < 16; bits >>= 5n) text = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[Number(bits & 31n)] + text;
-  return text.match(/.{4}/g).join("-");
-}
-function newId() { // 11: UUIDv7
-  const bytes = randomBytes(16);
-  bytes.writeUIntBE(Date.now(), 0, 6);
-  bytes[6] = (bytes[6] & 0x0f) | 0x70;
-  bytes[8] = (bytes[8] & 0x3f) | 0x80;
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
-}
-const isoTime = (ms) => new Date(ms).toISOString();
-
-// Forms (11). `fields` checks an object: a trailing "?" marks what may be left out; documents allow no others.
-const form = (pattern) => (value) => typeof value === "string" && new RegExp(`^(?:${pattern})$`).test(value);
-const isId = form("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
-const DID = "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}", ACTION = "[a-z][a-z0-9_]*(?:\\.[a-z][a-z0-9_]*)*";
-const isDid = form(DID), isName = form("[a-z0-9][a-z0-9._-]{0,62}"), isPattern = form(`${ACTION}(\\.\\*)?|\\*`);
-const isParty = form(`${DID}|user:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), isString = (v) => typeof v === "string";
-const isTime = (v) => form("\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z")(v) && !Number.isNaN(Date.parse(v)) && isoTime(Date.parse(v)) === v;
-const isBool = (v) => typeof v === "boolean", any = () => true;
-const integer = (min, max = Number.MAX_SAFE_INTEGER) => (v) => Number.isInteger(v) && v >= min && v <= max;
-const base64 = (size) => (v) => isString(v) && Buffer.from(v, "base64").length === size && Buffer.from(v, "base64").toString("base64") === v;
-const list = (check, max, min = 0) => (v) => Array.isArray(v) && v.length >= min && v.length <= max && v.every(check);
-const fields = (table) => (value) => isObject(value) &&
-  Object.keys(value).every((name) => Object.hasOwn(table, name) || Object.hasOwn(table, `${name}?`)) &&
-  Object.entries(table).every(([name, check]) => name.endsWith("?") ? !Object.hasOwn(value, name.slice(0, -1)) || check(value[name.slice(0, -1)]) : Object.hasOwn(value, name) && check(value[name]));
-
-const isProof = list(isId, 16);
-const isLimits = fields({ "ordersPerHour?": integer(0), "ordersPerDay?": integer(0), "tokensPerDay?": integer(0), "centsPerDay?": integer(0), "concurrent?": integer(1, 10_000) });
-const isCapability = fields({ action: isPattern, "realms?": list(isName, 64), "agents?": list(isDid, 1000) });
-const isRule = fields({ id: isString, effect: (v) => v === "allow" || v === "deny", actions: list(isPattern, 64, 1), "when?": isString, "approval?": isObject, "sandbox?": isName, "domains?": list(isString, 64) });
-const steering = { "proof?": isProof };
-const DOCUMENTS = { // without a prototype, or `constructor` would be a type; 6: the payloads of the documents this agent takes
-  __proto__: null,
-  intent: fields({ action: form(ACTION), params: isObject, realm: isName, timeoutSeconds: integer(1, 604_800), "onBehalfOf?": isParty, "notBefore?": isTime, "batchId?": isId, "traceparent?": isString, "sealed?": isObject, ...steering }),
-  delegation: fields({ subject: isParty, capabilities: list(isCapability, 64), conditions: list(isString, 16), notBefore: isTime, maxDepth: integer(0, 16), parent: (v) => v === null || base64(32)(v), "budget?": isLimits }),
-  policy_update: fields({ policyId: isId, version: integer(1), realms: list(isName, 64), default: (v) => v === "deny", rules: list(isRule, 256), limits: isLimits, ...steering }),
-  revocations: fields({ epoch: integer(1), keys: list(isDid, 4000), delegations: list(isId, 4000), ...steering }),
-  quarantine: fields({ epoch: integer(1), active: isBool, reason: isString, ...steering }),
-  intent_cancel: fields({ intentId: isId, reason: isString, ...steering }),
+// ---- 3, 6, 11: what is signed, as `field:form`; a field with `?` may be left out, a form with `*` is a list
+const like = (form) => (v) => typeof v === "string" && RegExp(`^(?:${form})$`).test(v);
+const packed = (size) => (v) => like(".*")(v) && v.length === size && Buffer.from(v, "base64").toString("base64") === v;
+const DID = "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}", ACTION = "[a-z][a-z0-9_]*(\\.[a-z][a-z0-9_]*)*";
+const FORMS = {
+  id: like("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"), did: like(DID), text: like("[^]*"),
+  time: (v) => like("\\d{4}-.{18}Z")(v) && !isNaN(time(v)) && iso(time(v)) === v, key: like(DID.slice(8)),
+  code: like("[a-z][a-z0-9_]{0,63}"), action: like(ACTION), pattern: like(`${ACTION}(\\.\\*)?|\\*`), object: isObject,
+  bool: (v) => v === !!v, count: (v) => Number.isSafeInteger(v) && v >= 0, version: (v) => v > 0 && FORMS.count(v),
+  signature: packed(88), digest_or_null: (v) => v === null || packed(44)(v), encoding: like("utf-8|base64"),
 };
-const some = (table) => (value) => isObject(value) && Object.entries(table).every(([name, check]) => check(value[name] ?? null));
-const orNull = (check) => (v) => v === null || check(v);
-const CONTROL = { // 4: what this agent reads of the hub's control frames; unknown fields are ignored there
-  __proto__: null,
-  hello: some({ challenge: base64(32), root: isDid, delegation: isObject, limits: some({ heartbeatSeconds: integer(1, 3600) }), versions: list(isString, 16, 1) }),
-  registration_pending: some({ registrationId: isId, fingerprint: isString }),
-  registration_rejected: some({ reason: isString }),
-  register_ack: some({ agentId: isDid, name: isName, delegations: list(isObject, 1000), revocations: orNull(isObject), policy: orNull(isObject) }),
-  delegation_update: some({ added: list(isObject, 1000), removed: list(isId, 1000) }),
-  result_ack: some({ results: list(some({ intentId: isId, resultId: isId }), 1000, 1) }),
-  drain: some({ retryAfterSeconds: integer(0, 86_400) }),
-  error: some({ code: isString, message: isString }),
-  pong: any, channel_message_send: any, peer_result: any, upload_grant: any, checkpoint_proof: any,
+const COMMON = "type:code id:id timestamp:time audience:text payload:object publicKey:key signature:signature ";
+const SHAPES = {
+  document: COMMON + "expires:time", control: COMMON + "session:id sequence:version",
+  capability: "action:pattern realms?:text* agents?:did*",
+  rule: "id:text effect:text actions:pattern* when?:text approval?:object sandbox?:text domains?:text*",
 };
-const COMMON = { type: form("[a-z][a-z0-9_]{0,63}"), id: isId, timestamp: isTime, audience: form("\\*|did:[a-z0-9]+:.+"), payload: isObject, publicKey: form("z6Mk.{44}"), signature: base64(64) };
-const isDocument = fields({ ...COMMON, expires: isTime }), isControl = fields({ ...COMMON, session: isId, sequence: integer(1) });
-
-/** Row 3: a parsed value as an envelope, with its signed bytes and digest. */
-function readEnvelope(value) {
-  const document = isDocument(value);
-  if (!document && !isControl(value)) refuse("bad_envelope");
-  if (document ? value.type in CONTROL : value.type in DOCUMENTS) refuse("bad_envelope", "the other kind");
-  const { signature, ...unsigned } = value;
-  const bytes = Buffer.from(`writ.v1\0${canonical(unsigned)}`);
-  return { ...value, document, bytes, raw: rawKey(value.publicKey), digest: sha256(bytes).toString("base64"), sender: `did:key:${value.publicKey}` };
+const DOCUMENTS = { __proto__: null, // no prototype, or `constructor` would be a type
+  intent: "action:action params:object realm:text timeoutSeconds:version onBehalfOf?:text notBefore?:time " +
+    "batchId?:id proof?:id* traceparent?:text sealed?:object",
+  delegation: "subject:text capabilities:capability* conditions:text* notBefore:time maxDepth:count " +
+    "parent:digest_or_null budget?:object",
+  policy_update: "policyId:id version:version realms:text* default:text rules:rule* limits:object proof?:id*",
+  revocations: "epoch:version keys:did* delegations:id* proof?:id*",
+  quarantine: "epoch:version active:bool reason:text proof?:id*",
+};
+const UNREAD = ["intent_cancel", "tool_approval_response", "llm_config", "skills_config"]; // known, always refused
+const CONTROL = { // 4: what may come in which state
+  connecting: ["hello"], registering: ["registration_pending", "registration_rejected", "register_ack", "error", "drain"],
+  pending: ["registration_rejected", "register_ack", "pong", "error", "drain"], online: ["delegation_update", "result_ack",
+    "pong", "error", "drain", "channel_message_send", "peer_result", "upload_grant", "checkpoint_proof"],
+};
+const isControl = (type) => Object.values(CONTROL).flat().includes(type);
+function fits(shape, value) {
+  const fields = shape.split(" ").map((field) => /^(\w+)(\??):(.+)$/.exec(field).slice(1));
+  return isObject(value) && Object.keys(value).every((key) => fields.some(([name]) => name === key)) &&
+    fields.every(([name, free, form]) => Object.hasOwn(value, name) ? hasForm(form, value[name]) : free);
 }
-const isSigned = (e) => sodium.crypto_sign_verify_detached(Buffer.from(e.signature, "base64"), e.bytes, e.raw);
+const hasForm = (form, v) => form.endsWith("*") ? Array.isArray(v) && v.every((one) => hasForm(form.slice(0, -1), one))
+  : FORMS[form] ? FORMS[form](v) : fits(SHAPES[form], v);
 
-/** Rows 5 to 7 of a document for this agent. */
-function checkDocument(e) {
-  if (!isSigned(e)) refuse("bad_signature");
-  if (e.audience !== me.did && !(e.audience === "*" && ["delegation", "revocations"].includes(e.type))) refuse("wrong_audience");
-  if (Date.parse(e.timestamp) - 60_000 > now()) refuse("future");
-  if (now() >= Date.parse(e.expires)) refuse("expired");
+function readEnvelope(value) { // row 3
+  const isDocument = fits(SHAPES.document, value), { signature, ...unsigned } = value ?? {};
+  need(isDocument ? !isControl(value.type) : fits(SHAPES.control, value) && !(value.type in DOCUMENTS), "bad_envelope");
+  const signed = Buffer.from(`writ.v1\0${canonical(unsigned)}`), digest = sha256(signed, "base64"), { publicKey } = value;
+  const more = { sender: `did:key:${publicKey}`, key: `document ${publicKey} ${value.id}`, expires: time(value.expires) };
+  return { ...value, ...more, value, isDocument, signed, digest, raw: rawOf(more.sender) };
 }
-/** Rows 9 and 10. */
-function checkContent(e) {
-  if (!(e.type in DOCUMENTS)) refuse(["result", "key_rotation"].includes(e.type) ? "forbidden_type" : "unknown_type");
-  if (!DOCUMENTS[e.type](e.payload)) refuse("bad_payload");
+const isSigned = (e) => sodium.crypto_sign_verify_detached(Buffer.from(e.signature, "base64"), e.signed, e.raw);
+function checkDocument(e) { // rows 5 to 7
+  need(isSigned(e), "bad_signature");
+  need(e.audience === me || (e.audience === "*" && /^(delegation|revocations)$/.test(e.type)), "wrong_audience");
+  need(time(e.timestamp) - 60_000 <= now(), "future");
+  need(now() < e.expires, "expired");
+}
+function checkContent(e) { // rows 8 to 10
+  need((disk.get(e.key)?.digest ?? e.digest) === e.digest, "id_reuse");
+  need(e.type in DOCUMENTS || UNREAD.includes(e.type), "unknown_type");
+  need(UNREAD.includes(e.type) || fits(DOCUMENTS[e.type], e.payload), "bad_payload");
 }
 
-// ---- the disk: one file, replaced as a whole, synced before anything is said about it ----------------------------
-
-const folder = resolve(options["data-dir"] ?? "writ-agent");
-fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-const STATE = join(folder, "state.json"), KEY = join(folder, "key.pem");
-const disk = { root: null, clock: 0, sessions: [], seen: {}, held: {}, revocations: null, policy: null, quarantine: { epoch: 0, active: false }, orders: {}, usage: [] };
-if (fs.existsSync(STATE)) Object.assign(disk, JSON.parse(fs.readFileSync(STATE, "utf-8")));
-
-function writeDurably(path, text) {
-  const file = fs.openSync(`${path}.new`, "w", 0o600);
-  fs.writeSync(file, text);
-  fs.fsyncSync(file);
-  fs.closeSync(file);
+// ---- the disk: a journal of synced lines, each there as a whole or not at all; and the key
+const folder = resolve(given["data-dir"] ?? "writ-agent"), JOURNAL = join(folder, "journal"), KEY = join(folder, "key.pem");
+const disk = new Map(); // documents, sessions and what is in force, by name; `until` then a record is kept
+const now = () => disk.set("clock", Math.max(disk.get("clock") ?? 0, Date.now())).get("clock"); // 3: never runs back
+const orders = () => [...disk].filter(([, { intent, acked }]) => intent && !acked); // to be done, or to be handed over
+let lines = 0, link = null; // link: offers a result on the connection that is online
+function replace(path, content) {
+  fs.writeFileSync(`${path}.new`, content, { mode: 0o600, flush: true });
   fs.renameSync(`${path}.new`, path);
-  const parent = fs.openSync(folder, "r");
+  const parent = fs.openSync(folder); // or a lost power could bring the old file back
   fs.fsyncSync(parent);
   fs.closeSync(parent);
 }
-function save() {
-  for (const [name, { expires }] of Object.entries(disk.seen)) if (now() > expires && !disk.orders[name]) delete disk.seen[name];
-  for (const [name, order] of Object.entries(disk.orders)) if (order.acked && now() > order.expires) delete disk.orders[name];
-  disk.usage = disk.usage.filter(({ at }) => at > now() - 86_400_000);
-  writeDurably(STATE, JSON.stringify(disk));
+function compact() {
+  for (const [key, { until, intent, acked }] of disk) if (until < now() && (!intent || acked)) disk.delete(key);
+  replace(JOURNAL, `${JSON.stringify(Object.fromEntries(disk))}\n`);
+  lines = 0;
 }
-/** 3: time never runs backwards, not even over a restart. */
-function now() { return (disk.clock = Math.max(disk.clock, Date.now())); }
-
-if (!fs.existsSync(KEY)) writeDurably(KEY, generateKeyPairSync("ed25519").privateKey.export({ format: "pem", type: "pkcs8" }));
-for (const path of [folder, KEY]) {
-  const { mode, uid } = fs.statSync(path);
-  if (mode & 0o077 || uid !== process.getuid()) throw new Error(`${path} must be yours alone (0700 for folders, 0600 for keys)`);
+function put(key, changes) {
+  const record = { ...disk.get(key), ...changes };
+  fs.appendFileSync(JOURNAL, `${JSON.stringify({ [key]: record, clock: now() })}\n`, { flush: true });
+  disk.set(key, record);
+  if (++lines > 10_000) compact();
 }
-const privateKey = createPrivateKey(fs.readFileSync(KEY));
-const ownRaw = createPublicKey(privateKey).export({ format: "der", type: "spki" }).subarray(-32);
-const me = { publicKey: multikey(ownRaw), did: `did:key:${multikey(ownRaw)}` };
-
-/** An envelope of this agent as text. */
-function seal(type, audience, payload, more) {
-  const value = { type, id: newId(), timestamp: isoTime(Date.now()), audience, payload, publicKey: me.publicKey, ...more };
-  value.signature = sign(null, Buffer.from(`writ.v1\0${canonical(value)}`), privateKey).toString("base64");
-  return JSON.stringify(value);
+fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+for (const line of fs.existsSync(JOURNAL) ? fs.readFileSync(JOURNAL, "utf-8").split("\n").slice(0, -1) : [])
+  for (const [key, record] of Object.entries(JSON.parse(line))) disk.set(key, record); // a torn end was never acted upon
+if (!fs.existsSync(KEY)) {
+  const { privateKey } = await subtle.generateKey("Ed25519", true, ["sign", "verify"]);
+  const der = Buffer.from(await subtle.exportKey("pkcs8", privateKey)).toString("base64");
+  replace(KEY, `-----BEGIN PRIVATE KEY-----\n${der}\n-----END PRIVATE KEY-----\n`);
 }
-
-// ---- 7: authority, offline --------------------------------------------------------------------------------------
-
-const covers = (granted, action) => granted === action || (!action.startsWith("writ.") &&
-  (granted === "*" || (granted.endsWith(".*") && action.startsWith(granted.slice(0, -1)))));
-const grants = (link, { action, realms }) => realms.every((realm) => link.payload.capabilities.some((item) =>
-  covers(item.action, action) && (!item.realms || (realm !== null && item.realms.includes(realm))) && (!item.agents || item.agents.includes(me.did))));
-const held = (id) => disk.held[id] && readEnvelope(disk.held[id]);
-const allHeld = () => Object.keys(disk.held).map(held);
-
-function isAttenuated(child, parent) {
-  const [inner, outer] = [child.payload, parent.payload];
-  const within = (some, all) => !all || (some && some.every((item) => all.includes(item)));
-  const inside = (item, wide) => (item.action === wide.action || (item.action !== "*" && covers(wide.action, item.action))) &&
-    within(item.realms, wide.realms) && within(item.agents, wide.agents);
-  return inner.maxDepth < outer.maxDepth && inner.notBefore >= outer.notBefore && child.expires <= parent.expires &&
-    inner.capabilities.every((item) => outer.capabilities.some((wide) => inside(item, wide))) &&
-    Object.entries(outer.budget ?? {}).every(([name, most]) => (inner.budget?.[name] ?? Infinity) <= most);
+for (const { mode, uid } of [fs.statSync(folder), fs.statSync(KEY)])
+  need(!(mode & 0o077) && uid === process.getuid(), "key_file: 0700 for the folder, 0600 for the key, both yours");
+const der = Buffer.from(fs.readFileSync(KEY, "utf-8").replace(/-----.*-----/g, ""), "base64");
+const ownKey = await subtle.importKey("pkcs8", der, "Ed25519", true, ["sign"]);
+const me = didOf(Buffer.from((await subtle.exportKey("jwk", ownKey)).x, "base64url"));
+async function seal(type, audience, payload, more) {
+  const e = { type, id: newId(), timestamp: iso(Date.now()), audience, payload, publicKey: me.slice(8), ...more };
+  const signature = await subtle.sign("Ed25519", ownKey, Buffer.from(`writ.v1\0${canonical(e)}`));
+  return JSON.stringify({ ...e, signature: Buffer.from(signature).toString("base64") });
 }
 
-/** Step 2 after `no_chain`: the links lead from the root to `subject`, each inside the one before. */
-function checkLinks(links, subject) {
-  const dids = [disk.root, ...links.map((link) => link.payload.subject)];
-  const shape = links.length <= 5 && new Set(dids).size === dids.length && dids.at(-1) === subject && links.every((link, i) =>
-    link.sender === dids[i] && link.payload.parent === (i ? links[i - 1].digest : null) && isSigned(link));
-  if (!shape) refuse("bad_chain");
-  const gone = disk.revocations?.payload ?? { keys: [], delegations: [] };
-  if (links.some((link) => gone.keys.includes(link.payload.subject) || gone.delegations.includes(link.id))) refuse("revoked");
-  const lives = (link) => Date.parse(link.timestamp) - 60_000 <= now() && Date.parse(link.payload.notBefore) <= now() && now() < Date.parse(link.expires);
-  if (!links.every(lives)) refuse("chain_expired");
-  if (links.some((link, i) => i && !isAttenuated(link, links[i - 1]))) refuse("not_attenuated");
+// ---- 7: authority, decided here, offline, whatever the hub believes
+const covers = (pattern, action) => pattern === action || (!action.startsWith("writ.") &&
+  (pattern === "*" || (pattern.endsWith(".*") && action.startsWith(pattern.slice(0, -1)))));
+const grants = (action, realm) => ({ payload }) => payload.capabilities.some((one) => covers(one.action, action) &&
+  (realm === undefined || (one.realms?.includes(realm) ?? true)) && (one.agents?.includes(me) ?? true));
+const held = () => [...disk.values()].filter((record) => record.held).map((record) => readEnvelope(record.held));
+const within = (some, all) => !all || some?.every((one) => all.includes(one));
+const isInside = ({ payload: inner, expires }, { payload: outer, expires: end }) => inner.maxDepth < outer.maxDepth &&
+  inner.notBefore >= outer.notBefore && expires <= end && inner.capabilities.every((one) => outer.capabilities.some(
+    (wide) => (one.action === wide.action || (one.action !== "*" && covers(wide.action, one.action))) &&
+      within(one.realms, wide.realms) && within(one.agents, wide.agents)));
+function checkLinks(links, subject) { // step 2: from the root to `subject`, each inside the one before
+  const dids = [disk.get("root"), ...links.map(({ payload }) => payload.subject)], gone = disk.get("revocations")?.payload;
+  need(links.length <= 5 && new Set(dids).size === dids.length && dids.at(-1) === subject, "bad_chain");
+  need(links.every((one, i) => one.sender === dids[i] && one.payload.parent === (links[i - 1]?.digest ?? null) &&
+    isSigned(one)), "bad_chain");
+  need(!links.some(({ id, payload }) => gone?.keys.includes(payload.subject) || gone?.delegations.includes(id)), "revoked");
+  need(links.every(({ timestamp, payload, expires }) => time(timestamp) - 60_000 <= now() &&
+    time(payload.notBefore) <= now() && now() < expires), "chain_expired");
+  need(links.every((one, i) => !i || isInside(one, links[i - 1])), "not_attenuated");
 }
-
-/** Step 2: the chain of whoever signed a document. */
-function chainOf(e, hub) {
-  const { proof } = e.payload;
-  if (!proof?.length && e.sender === disk.root) return [];
-  const ids = proof ?? (hub && e.sender === hub.did ? [hub.delegation] : []);
-  const links = ids.map(held);
-  const isKnown = e.sender === disk.root || allHeld().some((link) => link.payload.subject === e.sender);
-  if (!isKnown) throw Object.assign(new Refused("no_chain"), { stranger: true });
-  if (!links.length || links.includes(undefined)) refuse("no_chain");
-  if (e.sender !== disk.root && !links.some((link) => link.payload.subject === e.sender)) refuse("no_chain");
+function checkChain(e, hub, action, realms) { // steps 2 and 3
+  const { proof } = e.payload, all = held(), isRoot = e.sender === disk.get("root");
+  if (isRoot && !proof?.length) return [];
+  const links = (proof ?? (e.sender === hub.did ? [hub.delegation] : [])).map((id) => all.find((one) => one.id === id));
+  const isNamed = isRoot || links.some((one) => one?.payload.subject === e.sender);
+  need(isNamed && links.length && links.every(Boolean), "no_chain");
   checkLinks(links, e.sender);
+  need(realms.every((realm) => links.every(grants(action, realm))), "not_granted");
+  need(!links.some(({ payload }) => payload.conditions.length || payload.budget), "condition_false"); // not read here
   return links;
 }
-
-/** Step 3. Without CEL every condition is an error, and an error is false. */
-function checkCovers(links, what) {
-  if (!links.every((link) => grants(link, what))) refuse("not_granted");
-  if (links.some((link) => link.payload.conditions.length)) refuse("condition_false");
-}
-
-/** Step 4: some held delegation leads to the person and covers the order. */
-function checkPerson(person, what) {
-  const byDigest = new Map(allHeld().map((link) => [link.digest, link]));
-  const covered = allHeld().filter((link) => link.payload.subject === person).some((last) => {
-    const links = [];
-    for (let link = last; link && links.length < 6; link = byDigest.get(link.payload.parent)) links.unshift(link);
-    try { checkLinks(links, person); checkCovers(links, what); return true; } catch { return false; }
-  });
-  if (!covered) refuse("person_not_granted");
-}
-
-/** Step 5: the first deny that matches, else the first allow. A `when` nobody here can read matches a deny and no allow. */
-function decide(action) {
-  if (!disk.policy) refuse("no_policy");
-  if (now() >= Date.parse(disk.policy.expires)) refuse("policy_expired");
-  const { rules, version } = disk.policy.payload;
-  const matching = rules.filter((rule) => rule.actions.some((pattern) => covers(pattern, action)));
-  const rule = matching.find((item) => item.effect === "deny") ?? matching.find((item) => item.when === undefined);
+function authorize(e, hub) { // steps 1 to 6
+  const { action, params, realm, onBehalfOf, sealed } = e.payload, policy = disk.get("policy_update");
+  need(!disk.get("quarantine")?.payload.active, "quarantined");
+  need(Object.hasOwn(ACTIONS, action), "unknown_action");
+  need(!sealed && ACTIONS[action].takes(params), "bad_params");
+  checkChain(e, hub, action, [realm]);
+  need(policy?.payload.realms.includes(realm) ?? true, "wrong_realm");
+  need(!onBehalfOf, "person_not_granted");
+  need(policy, "no_policy");
+  need(now() < policy.expires, "policy_expired");
+  const { rules, limits, version } = policy.payload;
+  const matching = rules.filter(({ actions }) => actions.some((pattern) => covers(pattern, action)));
+  const rule = matching.find(({ effect }) => effect !== "allow") ?? matching[0];
+  // What asks for more than this agent understands (`when`, `approval`, `sandbox`, `domains`, limits) allows nothing.
+  const isPlain = rule?.effect === "allow" && Object.keys(rule).length === 3 && !Object.keys(limits).length;
   const decision = { policyVersion: version, rule: rule?.id ?? null };
-  // Nobody can be asked from here, so a rule that asks people allows nothing.
-  if (rule?.effect !== "allow" || rule.approval) throw Object.assign(new Refused("policy_denied"), { decision });
+  need(isPlain, "policy_denied", { decision });
   return decision;
 }
-
-/** Steps 1 to 5 for an order. */
-function authorize(e, hub) {
-  const { action, params, realm, onBehalfOf, sealed } = e.payload;
-  if (disk.quarantine.active) refuse("quarantined");
-  if (!Object.hasOwn(ACTIONS, action)) refuse("unknown_action");
-  if (sealed || !ACTIONS[action].params(params)) refuse("bad_params");
-  const links = chainOf(e, hub), what = { action, realms: [realm] };
-  checkCovers(links, what);
-  if (disk.policy && !disk.policy.payload.realms.includes(realm)) refuse("wrong_realm");
-  if (onBehalfOf) checkPerson(onBehalfOf, what);
-  return { links, decision: decide(action) };
-}
-
-/** Step 6: sliding windows over the orders that were started. */
-function checkLimits({ links }) {
-  const bounds = [["policy", disk.policy.payload.limits], ...links.map((link) => [link.id, link.payload.budget ?? {}])];
-  for (const [name, { ordersPerHour = Infinity, ordersPerDay = Infinity, tokensPerDay, centsPerDay }] of bounds) {
-    const ages = disk.usage.filter(({ under }) => under.includes(name)).map(({ at }) => now() - at);
-    if (ages.filter((age) => age < 3_600_000).length >= ordersPerHour || ages.length >= ordersPerDay) refuse("rate_limited");
-    if (tokensPerDay === 0 || centsPerDay === 0) refuse("budget_exhausted");
+const STEERING = { // the action it takes, the number that only goes up, the code when it does not
+  policy_update: ["writ.policy", "version", "old_version"],
+  revocations: ["writ.revoke", "epoch", "old_epoch"], quarantine: ["writ.quarantine", "epoch", "old_epoch"],
+};
+function steer(e, hub) { // 6: take a steering document, or refuse it with a code of `document_ack`
+  const { type, payload } = e, [action, number, old] = STEERING[type] ?? [], was = disk.get(type), all = held();
+  put(e.key, { digest: e.digest, until: e.expires });
+  if (type === "delegation") {
+    const { subject, maxDepth } = all.find(({ digest }) => digest === payload.parent)?.payload ?? {};
+    need(payload.parent ? subject === e.sender && maxDepth > 0 : e.sender === disk.get("root"), "not_authorised");
+    return put(e.key, { held: e.value });
   }
-  disk.usage.push({ at: now(), under: bounds.map(([name]) => name) });
+  const realms = [...(disk.get("policy_update")?.payload.realms ?? []), ...(payload.realms ?? [])];
+  let links = null;
+  try { links = action && checkChain(e, hub, action, realms.length ? realms : [null]); } catch { /* none */ }
+  need(links, "not_authorised");
+  need(!was || payload[number] > was.payload[number] || e.digest === was.digest, old);
+  const isHub = (did) => did === hub.did || all.some((one) => one.payload.subject === did && grants("writ.route")(one));
+  const isLifted = type === "quarantine" && !payload.active && links.some((one) => isHub(one.payload.subject));
+  const lacks = (list) => was?.payload[list]?.some((one) => !payload[list].includes(one));
+  need(!isLifted && !(links.length && (lacks("keys") || lacks("delegations"))), "forbidden_lift");
+  put(type, { payload, digest: e.digest, expires: e.expires });
 }
 
-const STEERING = { policy_update: "writ.policy", revocations: "writ.revoke", quarantine: "writ.quarantine", intent_cancel: "writ.cancel" };
-
-/** 6 and 7: take a steering document, or refuse it with a code of `document_ack`. */
-function steer(e, hub) {
-  const { payload, type } = e;
-  const present = disk.policy?.payload.realms ?? [];
-  const realms = [...new Set([...present, ...(payload.realms ?? [])])];
-  let links = [];
-  try {
-    if (type === "delegation") {
-      const parent = allHeld().find((link) => link.digest === payload.parent);
-      const lawful = payload.parent === null ? e.sender === disk.root : parent?.payload.subject === e.sender && parent.payload.maxDepth > 0;
-      if (!lawful) refuse("not_authorised");
-    } else if (type !== "intent_cancel" || !ordersOf(payload.intentId).some(([, order]) => order.document.publicKey === e.publicKey)) checkCovers((links = chainOf(e, hub)), { action: STEERING[type], realms: realms.length ? realms : [null] });
-  } catch { refuse("not_authorised"); }
-  const newer = (old, code, number) => {
-    if (old && (number < old.number || (number === old.number && e.digest !== old.digest))) refuse(code);
-  };
-  if (type === "policy_update") {
-    newer(disk.policy && { number: disk.policy.payload.version, digest: disk.policy.digest }, "old_version", payload.version);
-    disk.policy = { payload, expires: e.expires, digest: e.digest };
-  } else if (type === "revocations") {
-    const old = disk.revocations;
-    newer(old && { number: old.payload.epoch, digest: old.digest }, "old_epoch", payload.epoch);
-    const keeps = (list) => (old?.payload[list] ?? []).every((item) => payload[list].includes(item));
-    if (links.length && !(keeps("keys") && keeps("delegations"))) refuse("forbidden_lift");
-    disk.revocations = { payload, digest: e.digest };
-  } else if (type === "quarantine") {
-    newer({ number: disk.quarantine.epoch, digest: disk.quarantine.digest }, "old_epoch", payload.epoch);
-    if (!payload.active && links.some((link) => link.payload.capabilities.some((item) => item.action === "writ.route"))) refuse("forbidden_lift");
-    disk.quarantine = { epoch: payload.epoch, active: payload.active, digest: e.digest };
-  } else if (type === "delegation") disk.held[e.id] = plain(e);
-  else for (const [name] of ordersOf(payload.intentId)) {
-    if (!disk.orders[name].startedAt) finish(name, "cancelled", failure(new Refused("cancelled", payload.reason)));
-  }
+// ---- 13: the actions; both are over at once, so no `timeoutSeconds` passes
+const workspace = fs.realpathSync(given.workspace ?? ".");
+function readFile({ path, encoding }) {
+  const named = resolve(workspace, path), target = fs.existsSync(named) ? fs.realpathSync(named) : named;
+  need(!isAbsolute(path) && !/^\.\.(\/|$)/.test(relative(workspace, target)), "outside_workspace");
+  const found = fs.statSync(target, { throwIfNoEntry: false });
+  need(found?.isFile(), "not_a_file");
+  need(found.size <= 262_144, "output_too_big");
+  const data = fs.readFileSync(target), isText = !data.includes(0) && data.equals(Buffer.from(data.toString()));
+  need(isText || encoding !== "utf-8", "not_text");
+  const form = encoding ?? (isText ? "utf-8" : "base64");
+  return { content: data.toString(form), encoding: form, bytes: data.length, sha256: sha256(data, "hex") };
 }
-const ordersOf = (intentId) => Object.entries(disk.orders).filter(([, order]) => order.document.id === intentId);
-const plain = ({ document, bytes, raw, digest, sender, ...value }) => value;
-
-// ---- the actions ------------------------------------------------------------------------------------------------
-
-const workspace = fs.realpathSync(options.workspace ?? ".");
 const ACTIONS = {
-  echo: { capability: "echo", description: "Gives its params back.", params: isObject, run: async (params) => params },
-  "files.read": {
-    capability: "files",
-    description: "Reads a file of the workspace.",
-    params: fields({ path: isString, "encoding?": (v) => v === "utf-8" || v === "base64" }),
-    async run({ path, encoding }) {
-      const target = fs.existsSync(resolve(workspace, path)) ? fs.realpathSync(resolve(workspace, path)) : resolve(workspace, path);
-      const inside = relative(workspace, target);
-      if (isAbsolute(path) || isAbsolute(inside) || inside.split(sep)[0] === "..") refuse("outside_workspace");
-      if (!fs.existsSync(target)) refuse("not_found");
-      const file = fs.openSync(target, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-      try {
-        const { size } = fs.fstatSync(file);
-        if (!fs.fstatSync(file).isFile()) refuse("not_a_file");
-        if (size > 262_144) refuse("output_too_big");
-        const data = fs.readFileSync(file);
-        // U+0000 has no place in the JSON profile: a result with it would never be taken.
-        const isText = !data.includes(0) && data.equals(Buffer.from(data.toString("utf-8")));
-        if (encoding === "utf-8" && !isText) refuse("not_text");
-        encoding ??= isText ? "utf-8" : "base64";
-        return { content: data.toString(encoding), encoding, bytes: data.length, sha256: sha256(data).toString("hex") };
-      } finally { fs.closeSync(file); }
+  echo: { capability: "echo", takes: isObject, run: (params) => params },
+  "files.read": { capability: "files", takes: (v) => fits("path:text encoding?:encoding", v), run: readFile },
+};
+
+// ---- 8: orders start at most once; their results are kept until the hub has them
+function finish(key, status, { output, error, decision } = {}) {
+  const { intent, digest, startedAt, decision: kept = { policyVersion: null, rule: null } } = disk.get(key);
+  put(key, { payload: { intentId: intent.id, intentDigest: digest, status, output, error, startedAt, finishedAt: iso(now()),
+    decision: decision ?? kept, usage: {}, sandbox: {}, approvals: [], progressCount: 0 } });
+  say({ intent: intent.id, action: intent.payload.action, status, code: error?.code });
+  link?.(key);
+}
+const failure = ({ code, message, decision }) => ({ error: { code: FORMS.code(code) ? code : "failed", message }, decision });
+async function work(key) {
+  const { intent, hub, startedAt } = disk.get(key), { action, params, notBefore = iso(0) } = intent.payload;
+  if (startedAt) return finish(key, "interrupted"); // a crash came between
+  try {
+    authorize(readEnvelope(intent), hub);
+    for (let left; (left = time(notBefore) - now()) > 0;) await sleep(Math.min(left, 60_000));
+    need(now() < time(intent.expires), "expired");
+    put(key, { decision: authorize(readEnvelope(intent), hub), startedAt: iso(now()) }); // again: it may have waited
+  } catch (error) { return finish(key, "refused", failure(error)); }
+  let output, error;
+  try {
+    output = ACTIONS[action].run(params);
+    need(Buffer.byteLength(canonical(output)) <= 262_144, "output_too_big");
+  } catch (problem) { ({ error } = failure(problem)); }
+  finish(key, error ? "failed" : "succeeded", error ? { error } : { output });
+}
+
+// ---- 4: one connection, from `hello` to its close
+function register(challenge, token) {
+  const [policy, gone] = ["policy_update", "revocations"].map((type) => disk.get(type)?.payload), join = { tokenId: token?.id };
+  const actions = Object.entries(ACTIONS).map(([name, { capability }]) => (
+    { name, capability, description: "", paramsSchema: { type: "object" }, idempotent: false }));
+  const payload = { challenge, name: given.name ?? "node-agent", version: "0.2.0", labels: {}, actions,
+    capabilities: actions.map(({ capability }) => capability), host: { system: platform(), architecture: arch() },
+    holds: { policyVersion: policy?.version ?? null, revocationEpoch: gone?.epoch ?? null, checkpoint: null,
+      delegations: held().map(({ id }) => id).slice(0, 400), intents: orders().map(([, one]) => one.intent.id).slice(0, 800) } };
+  if (!token) return payload;
+  const mac = createHmac("sha256", sha256(Buffer.from(token.secret, "base64url"))); // 5: the secret itself never travels
+  return { ...payload, join: { ...join, proof: mac.update(canonical({ ...payload, join })).digest("base64") } };
+}
+async function converse(url, token) {
+  const socket = new WebSocket(url, "writ.v1", { perMessageDeflate: false, maxPayload: 1_048_576, handshakeTimeout: 10_000 });
+  let state = "connecting", hub = null, session = null, next = 1, sent = 0, greeted = false, wait = 0;
+  let limits = { heartbeatSeconds: 30 }, heard = Date.now(), beat = heard, ping = heard, queue = Promise.resolve();
+  const isIn = () => state === "pending" || state === "online";
+  const post = (make) => (queue = queue.then(make).then((frame) => { // one after the other, for signing takes its time
+    const most = state === "online" ? limits.maxFrameBytes : limits.maxFrameBytesBeforeRegistration ?? 65_536;
+    if (socket.readyState === WebSocket.OPEN && Buffer.byteLength(frame) <= most) socket.send(frame);
+  }));
+  const send = (type, payload) => post(() => seal(type, hub?.did ?? "*", payload, { session, sequence: ++sent }));
+  const offer = (key) => post(async () => { // the same bytes every time, unless they expired or the hub has another key
+    const { wire, payload } = disk.get(key), old = wire && JSON.parse(wire), expires = iso(now() + 90 * 86_400_000);
+    if (old?.audience !== hub.did || now() >= time(old.expires))
+      put(key, { wire: await seal("result", hub.did, payload, { expires }) });
+    return disk.get(key).wire;
+  });
+  const declined = new Set();
+  const resend = () => { for (const [key, { payload }] of orders()) if (payload && !declined.has(key)) offer(key); };
+  const complain = (code, id) => session && send("error", { code, ...(FORMS.id(id) && { inReplyTo: id }),
+    message: code === "auth_failed" ? "authentication failed" : code });
+  const on = {
+    hello({ challenge, root, delegation, limits: asked, versions }, { session, sender }) {
+      const one = readEnvelope(delegation), name = `session ${session}`; // believed only by the pinned root's delegation
+      need(versions.includes("v1") && root === disk.get("root") && !disk.has(name), "auth_failed");
+      checkDocument(one);
+      checkContent(one);
+      checkLinks([one], sender);
+      need(one.type === "delegation" && !one.payload.conditions.length && grants("writ.route")(one), "auth_failed");
+      put(name, { until: now() + 365 * 86_400_000 });
+      put(one.key, { digest: one.digest, until: one.expires, held: delegation }); // proofs may name it
+      [hub, limits, state] = [{ did: sender, delegation: one.id }, asked, "registering"];
+      send("register", register(challenge, token));
     },
-  },
-};
-
-// ---- 8: orders, at most once, and their results until the hub has them ---------------------------------------------
-
-let link = null; // the connection that is online, if any
-let working = Promise.resolve();
-const running = new Set();
-
-function finish(name, status, rest = {}) {
-  const order = disk.orders[name];
-  if (order.result) return;
-  const code = rest.error?.code;
-  order.payload = {
-    intentId: order.document.id, intentDigest: order.digest, status, ...rest, finishedAt: isoTime(now()), usage: {},
-    decision: order.decision ?? { policyVersion: disk.policy?.payload.version ?? null, rule: null }, sandbox: {}, approvals: [], progressCount: 0,
+    registration_pending({ registrationId }) {
+      [state, greeted] = ["pending", true];
+      say({ state, registrationId, fingerprint: fingerprint(disk.get("root")) });
+    },
+    register_ack({ agentId, name, delegations, revocations, policy, log }) {
+      need(agentId === me, "bad_payload");
+      const documents = [...delegations, revocations, policy, log].filter(Boolean); // in this order
+      [state, greeted, link] = ["online", true, offer];
+      take(documents);
+      say({ state, name });
+      resend();
+    },
+    delegation_update: ({ added }) => take([...added]), // what may be forgotten is kept until it expires
+    result_ack({ results }) {
+      for (const [key, { intent, payload }] of orders())
+        if (payload && results.some(({ intentId }) => intentId === intent.id)) put(key, { acked: true });
+    },
+    registration_rejected() { wait = 600; },
+    drain({ retryAfterSeconds }) { wait = Math.min(86_400, Number(retryAfterSeconds) || 0) * (1 + Math.random() / 2); },
+    error({ code, message, inReplyTo }) { // a result that is turned down waits for another connection
+      say({ error: code, message, inReplyTo });
+      for (const [key, { wire }] of orders()) if (wire && JSON.parse(wire).id === inReplyTo) declined.add(key);
+    },
   };
-  order.result = true;
-  save();
-  say({ intent: order.document.id, action: order.document.payload.action, status, ...(code && { code }) });
-  link?.sendResult(order);
-}
-
-const failure = (error) => ({ error: { code: error.code?.match?.(/^[a-z][a-z0-9_]*$/) ? error.code : "failed", message: String(error.message).slice(0, 4000) } });
-
-/** Do one order that is on the disk; everything is checked again, for it may have waited. */
-async function work(name) {
-  const order = disk.orders[name], { payload, expires } = order.document;
-  const wait = () => Date.parse(payload.notBefore ?? 0) - now();
-  while (wait() > 0) await sleep(Math.min(wait(), 60_000));
-  if (order.result) return;
-  try {
-    if (now() >= Date.parse(expires)) refuse("expired");
-    const grant = authorize(readEnvelope(order.document), order.hub);
-    order.decision = grant.decision;
-    if (!order.startedAt) checkLimits(grant);
-  } catch (error) { return finish(name, "refused", failure(error)); }
-  order.startedAt ??= isoTime(now()); // both actions are idempotent: after a crash they may run again
-  save();
-  running.add(order.document.id);
-  const clock = new AbortController();
-  try {
-    const late = sleep(payload.timeoutSeconds * 1000, null, { signal: clock.signal }).then(() => refuse("timed_out"), () => {});
-    const output = await Promise.race([ACTIONS[payload.action].run(payload.params), late]);
-    if (Buffer.byteLength(canonical(output)) > 262_144) refuse("output_too_big");
-    finish(name, "succeeded", { output, startedAt: order.startedAt });
-  } catch (error) {
-    finish(name, error.code === "timed_out" ? "timed_out" : "failed", { ...failure(error), startedAt: order.startedAt });
-  } finally {
-    clock.abort();
-    running.delete(order.document.id);
-  }
-}
-const start = (name) => {
-  const held = disk.orders[name].document.payload.notBefore;
-  if (held) work(name); // what waits for its hour keeps nobody else waiting
-  else working = working.then(() => work(name));
-};
-
-// ---- 4: one connection --------------------------------------------------------------------------------------------
-
-class Connection {
-  constructor(url, token) {
-    Object.assign(this, { token, state: "connecting", hub: null, session: null, next: 1, sent: 0, outcome: {} });
-    this.socket = new WebSocket(url, ["writ.v1"], { perMessageDeflate: false, maxPayload: 1_048_576, handshakeTimeout: 10_000 });
-    this.over = new Promise((done) => this.socket.once("close", (code) => done(code)));
-    this.socket.on("error", () => {}); // a close follows
-    this.socket.on("message", (data, binary) => this.receive(data, binary));
-    this.heard = Date.now();
-    this.socket.on("ping", () => (this.heard = Date.now())).on("pong", () => (this.heard = Date.now()));
-    this.beat = setInterval(() => this.live(), 1000);
-    this.beats = this.pings = Date.now();
-    this.every = 30_000;
-  }
-
-  live() {
-    if (Date.now() - this.heard > 2 * this.every) this.socket.terminate();
-    if (this.socket.readyState !== WebSocket.OPEN) return;
-    if (Date.now() - this.pings >= 20_000) this.socket.ping(), (this.pings = Date.now());
-    if (Date.now() - this.beats < this.every || !["pending", "online"].includes(this.state)) return;
-    this.beats = Date.now();
-    this.send("heartbeat", { uptimeSeconds: Math.floor(process.uptime()), load: loadavg()[0], memoryBytes: process.memoryUsage.rss(), running: [...running], tokenUsage: {} });
-    if (this.state === "online") this.resend();
-  }
-
-  send(type, payload) {
-    this.socket.send(seal(type, this.hub?.did ?? "*", payload, { session: this.session, sequence: ++this.sent }));
-  }
-  error(code, inReplyTo) {
-    if (this.session) this.send("error", { code, message: code === "auth_failed" ? "authentication failed" : code, ...(inReplyTo && { inReplyTo }) });
-  }
-  /** Rows 2 to 8 end the connection; before registration with one answer for everything. */
-  end(code, inReplyTo) {
-    const introduced = ["pending", "online"].includes(this.state);
-    this.error(introduced ? code : "auth_failed", inReplyTo);
-    say({ state: "refused", code });
-    this.socket.close(introduced ? 4400 : 4401);
-    this.state = "closed";
-  }
-
-  receive(data, binary) {
-    this.heard = Date.now();
-    if (this.state === "closed") return;
-    let e;
-    if (binary) return this.socket.close(1003);
-    if (this.state === "connecting" && data.length > 65_536) return this.socket.close(1009);
-    try { e = readEnvelope(parseJson(data.toString())); } catch (error) { return this.end(error.code ?? "bad_envelope"); }
-    if (this.state !== "online" && e.type !== "register_ack" && data.length > 65_536) return this.socket.close(1009);
-    try {
-      if (e.document) this.document(e);
-      else this.control(e);
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      if (error.fatal || !["pending", "online"].includes(this.state)) return this.end(error.code, e.id);
-      if (e.type !== "error") this.error(error.code, e.id);
-    }
-  }
-
-  control(e) {
-    const fatal = (code) => { throw Object.assign(new Refused(code), { fatal: true }); };
-    this.session ??= e.session; // so far only for an `error` to name; `hello` decides
-    if (this.hub ? e.sender !== this.hub.did : e.type !== "hello") fatal("wrong_key"); // row 4
-    if (!isSigned(e)) fatal("bad_signature");
-    const toAll = e.audience === "*" && (this.hub ? e.type === "error" && this.state === "registering" : true);
-    if (e.audience !== me.did && !toAll) fatal("wrong_audience");
-    if (Math.abs(Date.parse(e.timestamp) - Date.now()) > 60_000) fatal(Date.parse(e.timestamp) < Date.now() ? "stale" : "future");
-    if (e.session !== this.session) fatal("wrong_session");
-    if (e.sequence !== this.next) fatal(e.sequence < this.next ? "replay" : "bad_sequence");
-    this.next++;
-    if (!(e.type in CONTROL)) refuse(["register", "heartbeat", "intent_ack"].includes(e.type) ? "forbidden_type" : "unknown_type");
-    const decisions = ["registration_pending", "registration_rejected", "register_ack", "error", "drain"];
-    const allowed = { connecting: ["hello"], registering: decisions, pending: [...decisions.slice(1), "pong"] }[this.state];
-    if (e.type === "hello" && this.hub) fatal("forbidden_type");
-    if (allowed ? !allowed.includes(e.type) : decisions.slice(0, 3).includes(e.type)) refuse("forbidden_type");
-    if (!CONTROL[e.type](e.payload)) refuse("bad_payload");
-    this[`on_${e.type}`]?.(e.payload, e);
-  }
-
-  /** Believe a hub only through one valid delegation straight from the pinned root. */
-  on_hello(payload, e) {
-    if (!payload.versions.includes("v1") || payload.root !== disk.root || disk.sessions.includes(e.session)) refuse("auth_failed");
-    const given = readEnvelope(payload.delegation), { subject, parent, conditions, capabilities, notBefore } = given.payload;
-    checkDocument(given);
-    checkContent(given);
-    const routes = (item) => item.action === "writ.route" && (!item.agents || item.agents.includes(me.did));
-    const gone = disk.revocations?.payload ?? { keys: [], delegations: [] };
-    const believed = given.type === "delegation" && given.sender === disk.root && e.sender !== disk.root && subject === e.sender && parent === null &&
-      Date.parse(notBefore) <= now() && conditions.length === 0 && capabilities.some(routes) && !gone.keys.includes(subject) && !gone.delegations.includes(given.id);
-    if (!believed) refuse("auth_failed");
-    this.hub = { did: e.sender, delegation: given.id };
-    this.every = payload.limits.heartbeatSeconds * 1000;
-    this.state = "registering";
-    disk.held[given.id] = plain(given); // proofs may name it
-    disk.sessions = [...disk.sessions, e.session].slice(-10_000);
-    save();
-    this.send("register", this.registration(payload.challenge));
-  }
-
-  registration(challenge) {
-    const open = Object.values(disk.orders).filter((order) => !order.acked);
-    const register = {
-      challenge, name: options.name ?? "node-agent", version: "0.1.0", labels: {}, host: { system: platform(), architecture: arch() },
-      capabilities: [...new Set(Object.values(ACTIONS).map(({ capability }) => capability))],
-      actions: Object.entries(ACTIONS).map(([name, { capability, description }]) => ({ name, capability, description, paramsSchema: { type: "object" }, idempotent: true })),
-      holds: { policyVersion: disk.policy?.payload.version ?? null, revocationEpoch: disk.revocations?.payload.epoch ?? null, delegations: Object.keys(disk.held).slice(0, 400), checkpoint: null, intents: open.map((order) => order.document.id).slice(0, 800) },
-    };
-    if (!this.token) return register;
-    const unproved = { ...register, join: { tokenId: this.token.id } }; // 5: the secret itself never travels
-    const key = sha256(Buffer.from(this.token.secret, "base64url"));
-    return { ...register, join: { ...unproved.join, proof: createHmac("sha256", key).update(canonical(unproved)).digest("base64") } };
-  }
-
-  on_registration_pending({ registrationId }) {
-    this.state = "pending";
-    this.greeted = true;
-    say({ state: "pending", registrationId, fingerprint: fingerprint(rawKey(disk.root.slice(8)), ownRaw) });
-  }
-  on_registration_rejected({ reason }) { this.outcome = { waitSeconds: 600, reason }; }
-  on_drain({ retryAfterSeconds }) { this.outcome = { waitSeconds: retryAfterSeconds * (1 + Math.random() / 2) }; }
-  on_error({ code, message, inReplyTo }) {
-    say({ error: code, message, inReplyTo });
-    // 8: a result the hub will not have is kept, and offered again only on another connection.
-    for (const order of Object.values(disk.orders)) if (order.wire && JSON.parse(order.wire).id === inReplyTo) order.turnedDown = this.session;
-  }
-
-  on_register_ack({ agentId, name, delegations, revocations, policy, log }) {
-    if (agentId !== me.did) refuse("bad_payload");
-    this.state = "online";
-    this.greeted = true;
-    link = this;
-    this.take([...delegations, revocations, policy, log].filter(isObject)); // in this order
-    say({ state: "online", name });
-    this.resend();
-  }
-  on_delegation_update({ added, removed }) {
-    for (const id of removed) if (id !== this.hub.delegation) delete disk.held[id];
-    this.take(added);
-  }
-  on_result_ack({ results }) {
-    for (const { intentId } of results) for (const [, order] of ordersOf(intentId)) if (order.result) order.acked = true;
-    save();
-  }
-
-  /** Steering documents, each answered in one `document_ack`. */
-  take(values) {
-    const documents = [], waiting = [...values];
-    for (let value, left = waiting.length ** 2; (value = waiting.shift()); ) {
-      let e;
+  function take(values) { // steering documents, each answered in one `document_ack`
+    const documents = [];
+    for (let tries = values.length ** 2, e; values.length; tries--) {
+      const value = values.shift();
       try {
-        e = readEnvelope(value);
-        checkDocument(e);
-        this.remember(e);
-        if (e.type === "intent") refuse("forbidden_type"); // orders come by themselves
-        steer(e, this.hub);
+        checkDocument((e = readEnvelope(value)));
+        checkContent(e);
+        need(e.type !== "intent", "forbidden_type"); // orders come by themselves
+        steer(e, hub);
         documents.push({ id: e.id, digest: e.digest, state: "accepted" });
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        if (e?.type === "delegation" && error.code === "not_authorised" && waiting.length && left-- > 0) {
-          waiting.push(value); // its parent may come later in the same frame
-          continue;
-        }
-        const inAck = ["old_version", "old_epoch", "not_authorised", "forbidden_lift"].includes(error.code);
-        if (inAck) documents.push({ id: e.id, digest: e.digest, state: "refused", code: error.code });
-        else this.error(error.code, isId(value.id) ? value.id : undefined);
+        const { code } = refusal(error), isAcked = /^(old_version|old_epoch|not_authorised|forbidden_lift)$/.test(code);
+        if (isAcked && e.type === "delegation" && values.length && tries > 0) values.push(value); // its parent may follow
+        else if (isAcked) documents.push({ id: e.id, digest: e.digest, state: "refused", code });
+        else complain(code, value?.id);
       }
     }
-    save();
-    if (documents.length) this.send("document_ack", { documents });
+    if (documents.length) send("document_ack", { documents });
   }
-  /** Row 8: the same bytes again are the same document, other bytes under its id are not. */
-  remember(e) {
-    const name = `${e.publicKey} ${e.id}`, known = disk.seen[name];
-    if (known && known.digest !== e.digest) refuse("id_reuse");
-    checkContent(e);
-    disk.seen[name] = { digest: e.digest, expires: Date.parse(e.expires) };
-    return { name, known: Boolean(known) };
-  }
-
-  document(e) {
-    if (e.type !== "intent" || this.state !== "online") {
-      checkDocument(e);
-      if (this.state !== "online") refuse("forbidden_type");
-      return this.take([plain(e)]);
-    }
+  function document(e) {
     checkDocument(e);
-    const { name, known } = this.remember(e);
-    if (known && disk.orders[name]) {
-      this.send("intent_ack", { intents: [{ intentId: e.id, state: "duplicate" }] });
-      return disk.orders[name].result && this.sendResult(disk.orders[name]);
-    }
-    const order = { document: plain(e), digest: e.digest, hub: this.hub, expires: Date.parse(e.expires), result: false, acked: false };
-    let verdict = null;
-    try { order.decision = authorize(e, this.hub).decision; } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      if (error.stranger) { delete disk.seen[name]; throw error; } // an `error`, and nothing stored
-      order.decision = error.decision;
-      verdict = error;
-    }
-    disk.orders[name] = order;
-    if (verdict) return finish(name, "refused", failure(verdict));
-    save(); // on the disk first, then the ack, then the work
-    this.send("intent_ack", { intents: [{ intentId: e.id, state: "accepted" }] });
-    start(name);
+    need(state === "online", "forbidden_type");
+    if (e.type !== "intent") return take([e.value]);
+    checkContent(e);
+    const isKnown = e.sender === disk.get("root") || held().some(({ payload }) => payload.subject === e.sender);
+    need(isKnown, "no_chain"); // nothing of a stranger's is stored
+    const known = disk.get(e.key), ack = (state) => send("intent_ack", { intents: [{ intentId: e.id, state }] });
+    if (known) return ack("duplicate"), known.payload && offer(e.key);
+    put(e.key, { digest: e.digest, until: e.expires, intent: e.value, hub });
+    ack("accepted"); // the disk first, then the ack, then the work
+    work(e.key);
   }
-
-  /** The same bytes every time, unless they expired or the hub has another key. */
-  sendResult(order) {
-    const sealed = order.wire && JSON.parse(order.wire);
-    if (!sealed || sealed.audience !== this.hub.did || now() >= Date.parse(sealed.expires)) {
-      order.wire = seal("result", this.hub.did, order.payload, { expires: isoTime(now() + 90 * 86_400_000) });
-      save();
+  function control(e) { // rows 4 to 10
+    const age = Date.now() - time(e.timestamp), toAll = !hub || (e.type === "error" && state === "registering");
+    session ??= e.session; // so far only for an `error` to name
+    for (const [holds, code] of [
+      [hub ? e.sender === hub.did : e.type === "hello", "wrong_key"], [isSigned(e), "bad_signature"],
+      [e.audience === me || (e.audience === "*" && toAll), "wrong_audience"],
+      [Math.abs(age) <= 60_000, age > 0 ? "stale" : "future"], [e.session === session, "wrong_session"],
+      [e.sequence === next, e.sequence < next ? "replay" : "bad_sequence"],
+    ]) need(holds, code, { isFatal: true });
+    next++;
+    need(isControl(e.type), "unknown_type");
+    need(CONTROL[state].includes(e.type), "forbidden_type", { isFatal: e.type === "hello" });
+    on[e.type]?.(e.payload, e);
+  }
+  function receive(data, isBinary) {
+    let e, value;
+    if (state === "closed" || isBinary) return isBinary && socket.close(1003);
+    try {
+      if (state === "connecting" && data.length > 65_536) return socket.close(1009);
+      e = readEnvelope((value = parseJson(data.toString())));
+      if (state !== "online" && e.type !== "register_ack" && data.length > 65_536) return socket.close(1009);
+      (e.isDocument ? document : control)(e);
+    } catch (error) {
+      const { code, isFatal = !e } = refusal(error), isNew = !isIn();
+      if (isFatal || e.type !== "error") complain(isNew ? "auth_failed" : code, value?.id);
+      if (!isFatal && !isNew) return;
+      say({ state: (state = "closed") && "refused", code });
+      queue.then(() => socket.close(isNew ? 4401 : 4400));
     }
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(order.wire);
   }
-  resend() {
-    for (const order of Object.values(disk.orders)) if (order.result && !order.acked && order.turnedDown !== this.session) this.sendResult(order);
-  }
+  const timer = setInterval(() => {
+    const at = Date.now(), every = limits.heartbeatSeconds * 1000;
+    if (at - heard > 2 * every) socket.terminate();
+    if (at - ping >= 20_000 && socket.readyState === WebSocket.OPEN) socket.ping(), (ping = at);
+    if (!isIn() || at - beat < every) return;
+    beat = at;
+    send("heartbeat", { uptimeSeconds: Math.floor(process.uptime()), load: loadavg()[0], running: [], tokenUsage: {},
+      memoryBytes: process.memoryUsage.rss() });
+    if (state === "online") resend();
+  }, 1000);
+  for (const sign of ["ping", "pong", "message"]) socket.on(sign, () => (heard = Date.now()));
+  socket.on("error", () => {}).on("message", receive); // after an error comes a close
+  const code = await new Promise((done) => socket.once("close", done));
+  clearInterval(timer);
+  link = null;
+  return { code, greeted, wait };
 }
 
-// ---- 4: and again, for ever ---------------------------------------------------------------------------------------
-
-const token = options.join && JSON.parse(Buffer.from(options.join.replace(/^writ-join:/, ""), "base64url"));
-const pin = options.root ?? token?.root ?? disk.root;
-if (!isDid(pin)) throw new Error("pin the root: --root DID or --join TOKEN");
-if (disk.root && disk.root !== pin) throw new Error("this data folder belongs to another root");
-disk.root = pin;
-const url = new URL(options.hub ?? token?.hub ?? "");
+// ---- 13: all together, for ever
+await sodium.ready;
+const token = given.join && JSON.parse(Buffer.from(given.join.replace("writ-join:", ""), "base64url"));
+const root = given.root ?? token?.root ?? disk.get("root"), url = new URL(given.hub ?? token?.hub ?? "");
 if (url.pathname === "/") url.pathname = "/ws/agent";
-if (url.protocol !== "wss:" && !options.insecure && !["127.0.0.1", "localhost", "[::1]"].includes(url.hostname)) throw new Error("plain ws:// is for loopback only");
-save();
-say({ agentDid: me.did, fingerprint: fingerprint(rawKey(pin.slice(8)), ownRaw) });
-for (const [name, order] of Object.entries(disk.orders)) if (!order.result) start(name);
-
+const isSafe = url.protocol === "wss:" || given.insecure || /^(127\.0\.0\.1|localhost|\[::1\])$/.test(url.hostname);
+need(isSafe, "plain ws:// is for loopback only");
+need(FORMS.did(root) && (disk.get("root") ?? root) === root, "pin the root by --root or --join; a folder has one root");
+disk.set("root", root);
+compact();
+say({ agentDid: me, fingerprint: fingerprint(root) });
+for (const [key, { payload }] of orders()) if (!payload) work(key);
 for (let failures = 1; ; failures++) {
   say({ state: "connecting" });
-  const connection = new Connection(url, token);
-  const code = await connection.over;
-  clearInterval(connection.beat);
-  link = null;
-  if (connection.greeted) failures = 1;
-  const backoff = 0.5 + Math.random() * (Math.min(60, 2 ** failures) - 0.5);
-  const seconds = code === 4403 ? 600 : Math.max(backoff, connection.outcome.waitSeconds ?? 0);
+  const { code, greeted, wait } = await converse(url, token);
+  if (greeted) failures = 1;
+  const seconds = Math.max(wait, code === 4403 ? 600 : 0.5 + Math.random() * (Math.min(60, 2 ** failures) - 0.5));
   say({ state: "offline", code, retryInSeconds: Math.round(seconds * 10) / 10 });
   await sleep(seconds * 1000);
 }
