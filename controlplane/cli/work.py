@@ -15,6 +15,7 @@ from controlplane.cli.completion import AgentName
 from controlplane.cli.failures import BY_INTENT_STATE, TIMED_OUT, CliError
 from controlplane.cli.order_params import read_params
 from controlplane.cli.output import Column
+from controlplane.cli.plain_text import clean
 from controlplane.cli.session import Session
 from controlplane.cli.signed_orders import sign_order, submit_order
 
@@ -215,8 +216,12 @@ def _print_intent(session: Session, intent: dict[str, Any], *, details: bool = F
     result = intent.get("result") or {}
     where = intent.get("agentName") or intent.get("agent")
     colour = {"succeeded": "green", "refused": "yellow"}.get(intent["state"], "red")
-    state = click.style(intent["state"], fg=colour if intent["state"] in TERMINAL else "cyan")
-    session.printer.say(f"{intent['id']}  {state}  {intent['action']} on {where}")
+    state = click.style(
+        clean(intent["state"]), fg=colour if intent["state"] in TERMINAL else "cyan"
+    )
+    # the colour is ours, the rest is others' words: cleaned piece by piece, not the line as a whole
+    rest = clean(f"{intent['action']} on {where}")
+    click.echo(f"{clean(intent['id'])}  {state}  {rest}", err=True)
     error = result.get("error")
     if error:
         session.printer.say(f"{error.get('code')}: {error.get('message')}")

@@ -19,6 +19,7 @@ from controlplane.errors import HubError
 from controlplane.policies.content import PolicyContent
 from protocol.conditions import compile_condition
 from protocol.errors import ConditionError
+from protocol.limits import MAX_JSON_DEPTH
 from protocol.messages.fields import WIRE, Absent, DocumentPayload, Many, Name
 from protocol.messages.policies import PolicyLimits, PolicyRule
 
@@ -161,7 +162,7 @@ def _read_yaml(yaml: Any, text: str) -> tuple[Any, Lines]:
     lines: Lines = {}
     try:
         # Aliases are refused before anything is composed: they can make little text much.
-        for token in _tokens(yaml.SafeLoader(text)):
+        for token in _tokens(yaml, yaml.SafeLoader(text)):
             if isinstance(token, yaml.AliasToken | yaml.AnchorToken):
                 line = token.start_mark.line + 1
                 raise _ReadError(line, (), "aliases and anchors are not for policies")
@@ -182,9 +183,22 @@ def _read_yaml(yaml: Any, text: str) -> tuple[Any, Lines]:
         raise _ReadError(None, (), f"a value that cannot be read: {exc}") from None
 
 
-def _tokens(loader: Any) -> Iterator[Any]:
+def _tokens(yaml: Any, loader: Any) -> Iterator[Any]:
+    """Yield the tokens up to the first that is too deep: the scanner slows with depth."""
+    opening = (
+        yaml.FlowMappingStartToken,
+        yaml.FlowSequenceStartToken,
+        yaml.BlockMappingStartToken,
+        yaml.BlockSequenceStartToken,
+    )
+    closing = (yaml.FlowMappingEndToken, yaml.FlowSequenceEndToken, yaml.BlockEndToken)
+    depth = 0
     while loader.check_token():
-        yield loader.get_token()
+        token = loader.get_token()
+        depth += isinstance(token, opening) - isinstance(token, closing)
+        if depth > MAX_JSON_DEPTH:
+            raise _ReadError(token.start_mark.line + 1, (), "too deep")
+        yield token
 
 
 def _value(yaml: Any, loader: Any, node: Any, path: Path, lines: Lines) -> Any:

@@ -8,6 +8,8 @@ import pytest
 
 from controlplane.cli.output import Printer, cell, display_width, fit, shrink
 from controlplane.cli.plain_text import clean
+from controlplane.cli.session import Session
+from controlplane.cli.work import _print_intent
 
 
 def test_control_characters_of_others_are_shown_inert() -> None:
@@ -54,3 +56,15 @@ def test_a_piped_table_is_neither_cut_nor_coloured(capsys: pytest.CaptureFixture
     rows = [["x" * 200, "y"]]
     Printer("table").table(["A", "B"], rows)
     assert capsys.readouterr().out.splitlines()[1] == "x" * 200 + "  y"
+
+
+def test_an_order_is_told_in_colour_and_its_words_are_inert(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    session = Session(url=None, profile=None, form="table")
+    _print_intent(session, {"id": "1", "state": "succeeded", "action": "a\x1b[2Jb", "agent": "x"})
+    told = capsys.readouterr().err
+    assert "\x1b[2J" not in told
+    assert "a\ufffd[2Jb" in told
+    assert "\ufffd[32m" not in told

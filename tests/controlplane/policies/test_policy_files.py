@@ -126,7 +126,12 @@ def test_any_text_is_a_policy_or_a_fault(text: str) -> None:
 def test_huge_and_deep_files_are_refused() -> None:
     with pytest.raises(PolicyFileError, match="larger"):
         parse_policy_file(" " * (MAX_FILE_CHARS + 1))
-    for deep in ("[" * 5_000, "a:\n" + " -" * 3_000, '{"rules":' * 200 + "1" + "}" * 200):
+    for deep in (
+        "[" * 5_000,
+        "{" * 100_000,
+        "a:\n" + " -" * 3_000,
+        '{"rules":' * 200 + "1" + "}" * 200,
+    ):
         with pytest.raises(PolicyFileError):
             parse_policy_file(deep)
 
