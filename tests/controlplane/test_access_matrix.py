@@ -36,13 +36,17 @@ SNAPSHOT = Path(__file__).parent / "access_matrix.txt"
 NOBODYS_ID = "0198f000-0000-7000-8000-000000000000"
 SCOPES = sorted({name.partition(".")[0] for name in PERMISSIONS})
 PEOPLE = ("anonymous", "nobody", *LADDER, *SIDE_ROLES, "elsewhere", "hub-admin", "hub-owner")
-SESSIONS_ONLY = {"GET /api/v1/me/device-logins/{code}"}
-"""Shut to every key: a key lets no machine in."""
+SESSIONS_ONLY = {
+    "GET /api/v1/me/device-logins/{code}",
+    "POST /api/v1/me/passkeys/begin",
+    "DELETE /api/v1/me/passkeys/{id}",
+}
+"""Shut to every key: a key lets no machine in, nor changes how one signs in."""
 COLUMNS = (*PEOPLE, "revoked")
 HEAD = (
     "# Route by route: the status each gets. Roles are those of realm `default`; `nobody` is\n"
-    "# signed in without a role, `elsewhere` owns another realm, `revoked` shows a revoked key. `scopes`\n"
-    "# are those that open the door to an owner's key. See test_access_matrix.py.\n"
+    "# signed in without a role, `elsewhere` owns another realm, `revoked` shows a revoked\n"
+    "# key. `scopes` are those that open the door to an owner's key. See test_access_matrix.py.\n"
 )
 
 

@@ -24,6 +24,8 @@ PUBLIC_PATHS = {
     "/docs/page.css",
     "/api/v1/login",
     "/api/v1/login/device",
+    "/api/v1/login/passkey",
+    "/api/v1/login/passkey/begin",
     "/api/v1/login/device/token",
     "/api/v1/invitations/accept",
 }

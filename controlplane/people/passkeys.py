@@ -1,0 +1,261 @@
+"""Passkeys (WebAuthn): made by somebody signed in, and enough by themselves to sign in.
+
+The relying party is the host of `public_url`, else `localhost`: never what a request says. User
+verification is always asked for, so a passkey is two factors. No name is asked when signing in.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from webauthn import (
+    generate_authentication_options,
+    generate_registration_options,
+    options_to_json,
+    verify_authentication_response,
+    verify_registration_response,
+)
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.helpers.structs import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialDescriptor,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from controlplane import clock
+from controlplane.access.authorize import Actor
+from controlplane.access.session_tokens import secret_hash
+from controlplane.context import Hub
+from controlplane.errors import (
+    AccessDeniedError,
+    HiddenError,
+    InvalidFieldError,
+    SignInError,
+    StateConflictError,
+)
+from controlplane.people.sign_in import SignedIn, Visitor, count_sign_in, start_session
+from controlplane.settings import HubSettings
+from storage.records import CeremonyRecord, PasskeyRecord
+from storage.unit_of_work import UnitOfWork
+
+BY_PASSKEY: Final = "passkey"
+MAX_PASSKEYS: Final = 20
+_LIFETIME: Final = timedelta(minutes=5)
+_REGISTER: Final = "passkey.register"
+_SIGN_IN: Final = "passkey.sign_in"
+_TRANSPORTS: Final = frozenset({"usb", "nfc", "ble", "internal", "hybrid", "smart-card"})
+_REFUSED: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
+"""What the library raises over bytes that a stranger made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A ceremony that has begun: its id, and what the browser is to be handed."""
+
+    ceremony: str
+    options: dict[str, Any]
+
+
+def relying_party(settings: HubSettings) -> str:
+    """Return the domain passkeys of this hub belong to."""
+    return urlsplit(settings.public_url).hostname or "localhost"
+
+
+async def begin_passkey(hub: Hub, actor: Actor) -> Begun:
+    """Return what a browser needs to make a passkey for the caller.
+
+    Raises:
+        AccessDeniedError: not somebody signed in.
+        StateConflictError: they have too many.
+    """
+    _check_person(actor)
+    user_id = actor.id
+    held = await hub.database.read(lambda uow: uow.passkeys.for_user(user_id))
+    if len(held) >= MAX_PASSKEYS:
+        raise StateConflictError(f"at most {MAX_PASSKEYS} passkeys")
+    options = generate_registration_options(
+        rp_id=relying_party(hub.settings),
+        rp_name="Writ",
+        user_id=user_id.encode(),
+        user_name=actor.name,
+        exclude_credentials=[
+            PublicKeyCredentialDescriptor(id=_decode(one.credential_id)) for one in held
+        ],
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        ),
+    )
+    data = {"challenge": _encode(options.challenge), "user": user_id}
+    ceremony = await _begin(hub, _REGISTER, data)
+    return Begun(ceremony, json.loads(options_to_json(options)))
+
+
+async def add_passkey(
+    hub: Hub, actor: Actor, *, ceremony: str, credential: Mapping[str, Any], name: str, origin: str
+) -> PasskeyRecord:
+    """Keep a passkey that the caller's browser has made.
+
+    Raises:
+        AccessDeniedError: not somebody signed in.
+        InvalidFieldError: an unknown ceremony, or an answer that does not hold.
+    """
+    _check_person(actor)
+    begun = await _take(hub, ceremony, _REGISTER)
+    if begun is None or begun["user"] != actor.id:
+        raise InvalidFieldError("no such ceremony, or no longer", pointer="/ceremony")
+    try:
+        verified = verify_registration_response(
+            credential=dict(credential),
+            expected_challenge=_decode(begun["challenge"]),
+            expected_rp_id=relying_party(hub.settings),
+            expected_origin=origin,
+            require_user_verification=True,
+        )
+    except _REFUSED as exc:
+        raise InvalidFieldError("this passkey does not hold", pointer="/credential") from exc
+    now = clock.now()
+    answer = credential.get("response")
+    transports = answer.get("transports", []) if isinstance(answer, dict) else []
+    record = PasskeyRecord(
+        id=clock.new_id(),
+        credential_id=_encode(verified.credential_id),
+        user_id=actor.id,
+        name=name,
+        public_key=verified.credential_public_key,
+        created_at=now,
+        sign_count=verified.sign_count,
+        backed_up=verified.credential_backed_up,
+        transports=tuple(one for one in transports if one in _TRANSPORTS)
+        if isinstance(transports, list)
+        else (),
+    )
+
+    def unit(uow: UnitOfWork) -> None:
+        if uow.passkeys.get_by_credential(record.credential_id) is not None:
+            raise InvalidFieldError("this passkey is known already", pointer="/credential")
+        uow.passkeys.add(record)
+        uow.audit.append("passkey.added", actor.subject, actor.id, {"passkey": record.id}, at=now)
+
+    await hub.database.write(unit)
+    return record
+
+
+async def list_passkeys(hub: Hub, actor: Actor) -> tuple[PasskeyRecord, ...]:
+    """Return the caller's passkeys, oldest first."""
+    if actor.kind != "user":
+        return ()
+    return tuple(await hub.database.read(lambda uow: uow.passkeys.for_user(actor.id)))
+
+
+async def remove_passkey(hub: Hub, actor: Actor, passkey_id: str) -> None:
+    """Forget one of the caller's passkeys.
+
+    Raises:
+        AccessDeniedError: not somebody signed in.
+        HiddenError: they have no such passkey.
+    """
+    _check_person(actor)
+
+    def unit(uow: UnitOfWork) -> None:
+        if not uow.passkeys.delete(passkey_id, actor.id):
+            raise HiddenError("no such passkey")
+        uow.audit.append("passkey.removed", actor.subject, actor.id, {"passkey": passkey_id})
+
+    await hub.database.write(unit)
+
+
+async def begin_sign_in(hub: Hub, visitor: Visitor) -> Begun:
+    """Return what a browser needs to sign in with whatever passkey it has for this hub.
+
+    Raises:
+        TooManyAttemptsError: tried too often from there.
+    """
+    await count_sign_in(hub, visitor.address, "")
+    options = generate_authentication_options(
+        rp_id=relying_party(hub.settings),
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
+    ceremony = await _begin(hub, _SIGN_IN, {"challenge": _encode(options.challenge)})
+    return Begun(ceremony, json.loads(options_to_json(options)))
+
+
+async def sign_in_with_passkey(
+    hub: Hub, *, ceremony: str, credential: Mapping[str, Any], origin: str, visitor: Visitor
+) -> SignedIn:
+    """Return a new session of whom the passkey belongs to.
+
+    Raises:
+        SignInError: no such ceremony or passkey, an answer that does not hold, or a counter that
+            went back, as that of a copy does; all the same.
+        TooManyAttemptsError: tried too often from there.
+    """
+    await count_sign_in(hub, visitor.address, "")
+    begun = await _take(hub, ceremony, _SIGN_IN)
+    shown = credential.get("id")
+    if begun is None or not isinstance(shown, str):
+        raise SignInError
+    known = await hub.database.read(lambda uow: uow.passkeys.get_by_credential(shown))
+    if known is None:
+        raise SignInError
+    try:
+        verified = verify_authentication_response(
+            credential=dict(credential),
+            expected_challenge=_decode(begun["challenge"]),
+            expected_rp_id=relying_party(hub.settings),
+            expected_origin=origin,
+            credential_public_key=known.public_key,
+            credential_current_sign_count=known.sign_count,
+            require_user_verification=True,
+        )
+        handle = credential["response"].get("userHandle")
+        if handle is not None and _decode(handle) != known.user_id.encode():
+            raise SignInError
+    except _REFUSED as exc:
+        raise SignInError from exc
+    now = clock.now()
+
+    def unit(uow: UnitOfWork) -> SignedIn:
+        user = uow.users.get(known.user_id)
+        counts = uow.passkeys.used(
+            known.id, verified.new_sign_count, verified.credential_backed_up, now
+        )
+        if user is None or not counts:
+            raise SignInError
+        return start_session(uow, hub, user, method=BY_PASSKEY, visitor=visitor, now=now)
+
+    return await hub.database.write(unit)
+
+
+async def _begin(hub: Hub, kind: str, data: dict[str, Any]) -> str:
+    ceremony = secrets.token_urlsafe(32)
+    now = clock.now()
+    record = CeremonyRecord(secret_hash(ceremony), kind, data, now, now + _LIFETIME)
+    await hub.database.write(lambda uow: uow.ceremonies.add(record))
+    return ceremony
+
+
+async def _take(hub: Hub, ceremony: str, kind: str) -> dict[str, Any] | None:
+    found = await hub.database.write(lambda uow: uow.ceremonies.take(secret_hash(ceremony), kind))
+    return None if found is None else dict(found.data)
+
+
+def _check_person(actor: Actor) -> None:
+    if actor.session_id is None:
+        raise AccessDeniedError("sign in first: a key does not change how you sign in")
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
