@@ -1,7 +1,8 @@
 """Watches that the hub's record only grows: checkpoints, proofs, forks (SPEC section 9).
 
 Keeps the highest checkpoint on disk, and the one beyond it that the hub has still to prove. A
-smaller, a different or an unproven one is a fork, and the owner is told. Knows nothing of what the record says.
+smaller, a different or an unproven one is a fork, and the owner is told. Knows nothing of what the
+record says.
 """
 
 from __future__ import annotations

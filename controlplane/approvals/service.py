@@ -211,17 +211,36 @@ def _check_vouchable(uow: UnitOfWork, actor: Actor, detail: Detail) -> None:
     """Return when the hub may sign for `actor`: what counts for nothing is not signed."""
     if actor.kind != "user":
         raise AccessDeniedError("only a person decides; a machine hands in a signed decision")
-    intent = detail.intent
-    if intent is not None and (
-        actor.subject == intent.on_behalf_of or actor.subject in _behind(uow, intent.submitted_by)
-    ):
-        raise AccessDeniedError("who gave the order does not decide about it")
+    _check_not_orderer(uow, detail.intent, actor.subject)
     if must_sign(detail.approval):
         raise AccessDeniedError("the rule asks for a decision signed by your own key")
     named = named_in(detail.approval)
-    roles = _roles_held(actor, detail.approval.realm)
-    if named is not None and not roles & named:
+    if named is None:
+        # The agent alone says whom this would ask. Its own rule may still ask for signatures.
+        raise StateConflictError("the policy in force at the agent has no such rule")
+    if not _roles_held(actor, detail.approval.realm) & named:
         raise AccessDeniedError("the rule asks for other people, or for a signed decision")
+
+
+def _check_not_orderer(uow: UnitOfWork, intent: IntentRecord | None, decider: str) -> None:
+    if intent is None:
+        return
+    gave = {intent.signer, intent.on_behalf_of, *_behind(uow, intent.submitted_by)}
+    if decider in gave:
+        raise AccessDeniedError("who gave the order does not decide about it")
+
+
+def _names(uow: UnitOfWork, person: str) -> frozenset[str]:
+    """Return every name of a person: as the hub vouches for them, and their own key's.
+
+    Only the hub knows that the two are one; to an agent they are two people.
+    """
+    if person.startswith("user:"):
+        user = uow.users.get(person.removeprefix("user:"))
+        key = user.operator_did if user is not None else None
+        return frozenset({person, key} if key is not None else {person})
+    user = uow.users.get_by_operator(person)
+    return frozenset({person, f"user:{user.id}"} if user is not None else {person})
 
 
 def _behind(uow: UnitOfWork, submitted_by: str) -> frozenset[str]:
@@ -237,9 +256,8 @@ def _behind(uow: UnitOfWork, submitted_by: str) -> frozenset[str]:
 
 def _check_signer(uow: UnitOfWork, hub: Hub, detail: Detail, signer: str) -> None:
     """Return when the agent may count what `signer` has decided."""
-    intent, named = detail.intent, named_in(detail.approval)
-    if intent is not None and signer in (intent.signer, intent.on_behalf_of):
-        raise AccessDeniedError("who gave the order does not decide about it")
+    named = named_in(detail.approval)
+    _check_not_orderer(uow, detail.intent, signer)
     if named is not None and signer not in named:
         if _ANYONE not in named:
             raise AccessDeniedError("the rule does not name this person")
@@ -281,7 +299,8 @@ def _keep(
 ) -> Detail:
     """Keep one decision: document, row, leaf and outbox in this unit; the last one ends it."""
     approval = detail.approval
-    if any(one.approver == approver for one in detail.decisions):
+    names = _names(uow, approver)
+    if any(one.approver in names for one in detail.decisions):
         raise StateConflictError("this person has decided before")
     uow.documents.put_once(document_record(envelope, now))
     decision = ApprovalDecisionRecord(

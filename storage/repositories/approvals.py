@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 
 from storage.errors import ConflictError
 from storage.mapping import Mapping
@@ -39,6 +39,18 @@ class Approvals(Repository[ApprovalRecord]):
     def of_intent(self, intent_id: str) -> Sequence[ApprovalRecord]:
         """Return the requests of one intent, oldest first."""
         return self._all(_T.intent_id == intent_id, order=_T.id)
+
+    def count_of_intent(self, intent_id: str) -> int:
+        """Return how many requests one intent has led to, whatever became of them."""
+        return self._count(_T.intent_id == intent_id)
+
+    def count_pending(self, agent_did: str) -> int:
+        """Return how many requests of an agent wait for people."""
+        return self._count(_T.agent_did == agent_did, _T.state == "pending")
+
+    def _count(self, *where: ColumnElement[bool]) -> int:
+        statement = select(func.count()).select_from(approvals).where(*where)
+        return int(self._tx.core(statement).scalar_one())
 
     def list(
         self,

@@ -182,10 +182,12 @@ async def test_a_revoked_agent_is_shut_out_and_the_others_are_told(served: Serve
     assert await agent.close_code() == CloseCode.REFUSED
 
 
-async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAgent, str, Envelope]:
+async def held_call(
+    served: ServedHub, asked_of: list[str], *, rule_told: str = "ask", people: int = 1
+) -> tuple[ScriptedAgent, str, Envelope]:
     """An order of a machine that waits for a decision by `asked_of`."""
     agent = await served.enrol()
-    rule = {"people": 1, "from": asked_of, "withinSeconds": 600}
+    rule = {"people": people, "from": asked_of, "withinSeconds": 600}
     rules = [{"id": "ask", "effect": "allow", "actions": ["echo"], "approval": rule}]
     await served.client.post("/api/v1/policies", {"agent": "worker", "rules": rules})
     key = await second_person(served)
@@ -201,8 +203,8 @@ async def held_call(served: ServedHub, asked_of: list[str]) -> tuple[ScriptedAge
             tool="echo",
             arguments={},
             call_digest=call_digest(intent_id=intent.id, tool="echo", arguments={}),
-            rule="ask",
-            people=1,
+            rule=rule_told,
+            people=people,
             expires=clock.now() + timedelta(minutes=10),
         )
     )
@@ -245,6 +247,53 @@ async def test_the_hub_vouches_for_a_person_in_a_role_the_rule_names(served: Ser
     assert (again.status, again.code) == (409, "conflict")
     shown = (await served.client.get(f"/api/v1/intents/{intent.id}")).json
     assert [parse_document(one).id for one in shown["documents"]["approvals"]] == [decision.id]
+
+
+async def test_the_hub_does_not_vouch_under_a_rule_that_it_does_not_know(
+    served: ServedHub,
+) -> None:
+    _, request_id, _ = await held_call(served, ["admin"], rule_told="of-its-own-making")
+    answer = await served.client.post(f"/api/v1/approvals/{request_id}/approve")
+    assert (answer.status, answer.code) == (409, "conflict")
+
+
+def signed_decision(served: ServedHub, agent: ScriptedAgent, waiting: Any) -> dict[str, str]:
+    """An approval by the first admin's own key."""
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    now = clock.now()
+    envelope = seal_document(
+        type="tool_approval_response",
+        id=clock.new_id(),
+        timestamp=now,
+        expires=now + timedelta(minutes=5),
+        audience=agent.did,
+        payload={
+            "requestId": waiting["id"],
+            "callDigest": waiting["callDigest"],
+            "approved": True,
+            "approver": operator.public_key.did,
+            "proof": [served.hub.identity.operator_delegation.id],
+        },
+        signer=operator,
+    )
+    return {"document": envelope.wire.decode()}
+
+
+@pytest.mark.parametrize("signs_first", [False, True])
+async def test_one_person_is_one_person_vouched_for_or_by_their_own_key(
+    served: ServedHub, signs_first: bool
+) -> None:
+    operator = served.hub.identity.operator_did
+    agent, request_id, _ = await held_call(served, ["admin", operator], people=2)
+    path = f"/api/v1/approvals/{request_id}"
+    waiting = (await served.client.get(path)).json
+    steps = [(f"{path}/approve", None), (f"{path}/signed", signed_decision(served, agent, waiting))]
+    first, second = reversed(steps) if signs_first else steps
+    answer = await served.client.post(*first)
+    assert (answer.status, answer.json["state"]) == (200, "pending")
+    answer = await served.client.post(*second)
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert (await served.client.get(path)).json["state"] == "pending"
 
 
 @pytest.mark.parametrize("asked_of", [["*"], ["press-lead"]])

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from controlplane import clock
+from controlplane.hub.handlers import approvals as approval_handler
+from controlplane.hub.handlers.approvals import MAX_REQUESTS_PER_INTENT
 from protocol.approvals import call_digest
 from protocol.envelope import Envelope, seal_document
 from protocol.messages import (
@@ -170,6 +172,63 @@ async def test_it_asks_people_about_another_call_than_it_will_make(hub: RunningH
     }
     await evil.say(ToolApprovalRequest(**fields))
     assert (await evil.receive(ErrorMessage)).code == "bad_digest"
+
+
+def question(intent_id: str, **changes: Any) -> ToolApprovalRequest:
+    fields: dict[str, Any] = {
+        "request_id": clock.new_id(),
+        "intent_id": intent_id,
+        "tool": "echo",
+        "arguments": {},
+        "call_digest": call_digest(intent_id=intent_id, tool="echo", arguments={}),
+        "rule": "ask",
+        "people": 1,
+        "expires": clock.now() + timedelta(hours=1),
+    }
+    return ToolApprovalRequest(**fields | changes)
+
+
+async def test_it_asks_people_about_one_order_over_and_over(hub: RunningHub) -> None:
+    evil = await hub.enrolled()
+    order = await hub.order(evil.did)
+    await evil.document()
+    asked = [question(order.id) for _ in range(MAX_REQUESTS_PER_INTENT)]
+    for one in asked:
+        await evil.say(one)
+    await evil.say(question(order.id))
+    assert (await evil.receive(ErrorMessage)).code == "rate_limited"
+    await evil.say(asked[0])  # the same again is no new question
+    await barrier(hub, evil)
+    kept = await hub.read(lambda uow: uow.approvals.of_intent(order.id))
+    assert sorted(one.id for one in kept) == sorted(one.request_id for one in asked)
+
+
+async def test_it_asks_people_about_many_orders(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approval_handler, "MAX_PENDING_PER_AGENT", 2)
+    evil, other = await hub.enrolled(), await hub.enrolled()
+    for _ in range(2):
+        await evil.say(question((await hub.order(evil.did)).id))
+    await evil.say(question((await hub.order(evil.did)).id))
+    assert (await evil.receive(ErrorMessage)).code == "rate_limited"
+    mine = await hub.order(other.did)
+    await other.say(question(mine.id))
+    await barrier(hub, other)
+    assert len(await hub.read(lambda uow: uow.approvals.of_intent(mine.id))) == 1
+
+
+async def test_a_question_waits_no_longer_than_its_order_and_not_after_it(hub: RunningHub) -> None:
+    evil = await hub.enrolled()
+    order = await hub.order(evil.did)
+    intent = await evil.document()
+    await evil.say(question(order.id, expires=clock.now() + timedelta(days=30_000)))
+    await barrier(hub, evil)
+    (kept,) = await hub.read(lambda uow: uow.approvals.of_intent(order.id))
+    assert kept.expires_at == order.expires_at
+    await evil.say_document(evil.result(intent, started_at=clock.now()))
+    await evil.say(question(order.id))
+    assert (await evil.receive(ErrorMessage)).code == "unknown_intent"
 
 
 async def test_it_approves_its_own_question(hub: RunningHub) -> None:

@@ -9,11 +9,16 @@ from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.live import Live
 from protocol.approvals import call_digest
 from protocol.envelope import Envelope
-from protocol.errors import BadDigestError, UnknownIntentError
+from protocol.errors import BadDigestError, RateLimitedError, UnknownIntentError
 from protocol.lifecycle import TERMINAL
 from protocol.messages.approvals import ToolApprovalRequest
 from storage.records import ApprovalRecord
 from storage.unit_of_work import UnitOfWork
+
+MAX_REQUESTS_PER_INTENT = 8
+"""An agent asks again only where the rule has changed meanwhile."""
+MAX_PENDING_PER_AGENT = 1_000
+"""Questions of one agent that wait for people at a time."""
 
 
 def tool_approval_request(
@@ -36,6 +41,13 @@ def tool_approval_request(
         intent = uow.intents.get(payload.intent_id)
         if intent is None or intent.agent_did != did or intent.state in TERMINAL:
             raise UnknownIntentError("no open order of this agent")
+        if uow.approvals.get(payload.request_id) is not None:
+            return None
+        if (
+            uow.approvals.count_of_intent(intent.id) >= MAX_REQUESTS_PER_INTENT
+            or uow.approvals.count_pending(did) >= MAX_PENDING_PER_AGENT
+        ):
+            raise RateLimitedError("people are asked enough by this order, or this agent")
         record = ApprovalRecord(
             id=payload.request_id,
             intent_id=intent.id,
@@ -47,7 +59,7 @@ def tool_approval_request(
             rule=payload.rule,
             people=payload.people,
             requested_at=now,
-            expires_at=payload.expires,
+            expires_at=min(payload.expires, intent.expires_at),  # nothing waits longer than it
             demand=demand_of(uow, did, payload.rule),
         )
         if not uow.approvals.add(record):
