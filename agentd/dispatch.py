@@ -24,6 +24,7 @@ from agentd.orders import Ending, Order
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
 from agentd.peers import Peers
+from agentd.progress import cut_progress
 from agentd.sandbox import Sandbox
 from agentd.sealed import cover_output, was_sealed
 from agentd.state import StateDatabase
@@ -309,8 +310,13 @@ class Dispatch:
             return
         if order.ending or (was_sealed(order.intent) and kind != "status"):
             return
+        try:
+            shown = cut_progress(data)
+        except BadJsonError:
+            log("info", "progress_dropped", intent=order.id, why="outside the profile")
+            return
         frame = IntentProgress.model_validate(
-            {"intentId": order.id, "index": order.progress_count, "kind": kind, "data": data}
+            {"intentId": order.id, "index": order.progress_count, "kind": kind, "data": shown}
         )
         if self._outlet.send(frame, droppable=True):
             order.progress_count += 1

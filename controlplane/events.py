@@ -9,6 +9,7 @@ Everything here runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ RING_EVENTS = 4_096
 """How many events a subscriber can catch up on with `Last-Event-ID`."""
 SUBSCRIBER_EVENTS = 512
 """How far a subscriber may fall behind before it is dropped."""
+RING_BYTES = 16 * 1024 * 1024
+"""How long those events may be together, as JSON."""
+SUBSCRIBER_BYTES = 4 * 1024 * 1024
+"""How much may wait for one subscriber before it is dropped."""
 
 
 class SubscriberLaggedError(Error):
@@ -40,6 +45,7 @@ class Event:
         realm: realm whose members may see it, None for the hub's own.
         data: JSON object; never a secret.
         subject: id of the one thing it is about (an intent, a registration), when there is one.
+        size_bytes: of `data` as JSON.
     """
 
     id: str
@@ -47,6 +53,7 @@ class Event:
     realm: str | None
     data: Mapping[str, Any]
     subject: str | None = None
+    size_bytes: int = 0
 
 
 class Subscription:
@@ -58,6 +65,7 @@ class Subscription:
         accepts: Callable[[Event], bool] | None,
         subject: str | None,
         max_events: int,
+        max_bytes: int,
     ) -> None:
         self.subject = subject
         self.gap = False
@@ -65,6 +73,8 @@ class Subscription:
         self._bus = bus
         self._accepts = accepts
         self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._queue: deque[Event] = deque()
         self._ready = asyncio.Event()
         self._lagged = False
@@ -76,7 +86,8 @@ class Subscription:
             return
         if self._accepts is not None and not self._accepts(event):
             return
-        if len(self._queue) >= self._max_events:
+        self._bytes += event.size_bytes
+        if len(self._queue) >= self._max_events or self._bytes > self._max_bytes:
             self._lagged = True
             self._queue.clear()
         else:
@@ -91,7 +102,9 @@ class Subscription:
         """
         while True:
             if self._queue:
-                return self._queue.popleft()
+                event = self._queue.popleft()
+                self._bytes -= event.size_bytes
+                return event
             if self._lagged:
                 raise SubscriberLaggedError("the reader fell too far behind")
             if self._closed:
@@ -126,10 +139,19 @@ class EventBus:
     """Every subscriber sees every event it asked for, once and in order, or is told it lagged."""
 
     def __init__(
-        self, *, ring_events: int = RING_EVENTS, subscriber_events: int = SUBSCRIBER_EVENTS
+        self,
+        *,
+        ring_events: int = RING_EVENTS,
+        subscriber_events: int = SUBSCRIBER_EVENTS,
+        ring_bytes: int = RING_BYTES,
+        subscriber_bytes: int = SUBSCRIBER_BYTES,
     ) -> None:
-        self._ring: deque[Event] = deque(maxlen=ring_events)
+        self._ring: deque[Event] = deque()
+        self._ring_events = ring_events
+        self._ring_max_bytes = ring_bytes
+        self._ring_bytes = 0
         self._subscriber_events = subscriber_events
+        self._subscriber_bytes = subscriber_bytes
         self._watchers: dict[Subscription, None] = {}
         self._by_subject: dict[str, dict[Subscription, None]] = {}
         self._closed = False
@@ -142,6 +164,9 @@ class EventBus:
     def publish(self, event: Event) -> None:
         """Hand `event` to everybody who wants it; never waits."""
         self._ring.append(event)
+        self._ring_bytes += event.size_bytes
+        while len(self._ring) > self._ring_events or self._ring_bytes > self._ring_max_bytes:
+            self._ring_bytes -= self._ring.popleft().size_bytes
         for watcher in list(self._watchers):
             watcher.offer(event)
         if event.subject is not None and self._by_subject:
@@ -152,7 +177,8 @@ class EventBus:
         self, type: str, *, realm: str | None, data: Mapping[str, Any], subject: str | None = None
     ) -> Event:
         """Publish a new event with a fresh id and return it."""
-        event = Event(new_id(), type, realm, data, subject)
+        size_bytes = len(json.dumps(data, default=str))
+        event = Event(new_id(), type, realm, data, subject, size_bytes)
         self.publish(event)
         return event
 
@@ -172,7 +198,11 @@ class EventBus:
             subject: only events about this id; many such subscriptions cost a publisher nothing.
         """
         subscription = Subscription(
-            self, accepts, subject, max(self._subscriber_events, len(self._ring))
+            self,
+            accepts,
+            subject,
+            max(self._subscriber_events, len(self._ring)),
+            max(self._subscriber_bytes, self._ring_bytes),
         )
         if last_event_id is not None:
             self._replay(subscription, last_event_id)

@@ -42,6 +42,8 @@ INTENT_RESEND_SECONDS: Final = 30
 RESULT_INSTEAD_OF_ACK_SECONDS: Final = 0.1
 RESULT_ACK_GATHER_SECONDS: Final = 0.05
 CHALLENGE_BYTES: Final = 32
+MAX_PROGRESS_BYTES: Final = 16 * 1024
+"""JCS bytes of the `data` of one `intent_progress`."""
 
 # --- section 5: enrolment ---
 JOIN_TOKEN_LIFETIME: Final = timedelta(minutes=15)

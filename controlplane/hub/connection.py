@@ -51,6 +51,19 @@ class Lane:
     task: asyncio.Task[None] | None = None
 
 
+@dataclass(slots=True)
+class ProgressRoom:
+    """How much one order has reported.
+
+    Attributes:
+        before: characters on disk when it first reported on this connection; None until read.
+        here: bytes since.
+    """
+
+    before: int | None = None
+    here: int = 0
+
+
 class Connection:
     """One socket and the conversation on it; made when it is accepted, gone when it is closed."""
 
@@ -66,6 +79,7 @@ class Connection:
         "lane",
         "name",
         "penalty",
+        "progress",
         "realms",
         "register_payload",
         "register_timer",
@@ -98,6 +112,7 @@ class Connection:
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)
         self.penalty = TokenBucket(1, REFUSED_FRAMES_BURST, now)
         self.lane = Lane()
+        self.progress: dict[str, ProgressRoom] = {}
         self.did: str | None = None
         self.name = ""
         self.realms: tuple[str, ...] = ()

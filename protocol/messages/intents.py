@@ -5,8 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from protocol.canonical import canonical_json
+from protocol.errors import BadJsonError
+from protocol.limits import MAX_PROGRESS_BYTES
 from protocol.messages.fields import (
     Absent,
     Action,
@@ -147,13 +150,23 @@ class IntentAck(ControlPayload):
     intents: Annotated[Many[IntentAckItem], Field(min_length=1, max_length=1_000)]
 
 
+def _fits_progress(data: Any) -> Any:
+    try:
+        size_bytes = len(canonical_json(data))
+    except BadJsonError as exc:
+        raise ValueError("no JSON") from exc
+    if size_bytes > MAX_PROGRESS_BYTES:
+        raise ValueError(f"more than {MAX_PROGRESS_BYTES} bytes")
+    return data
+
+
 class IntentProgress(ControlPayload):
     """A sign of life from a running order; `index` counts from 0 without gaps."""
 
     intent_id: Id
     index: Count
     kind: Literal["log", "token", "thinking", "tool_call", "tool_result", "status"]
-    data: Any
+    data: Annotated[Any, AfterValidator(_fits_progress)]
 
 
 class ResultAckItem(ControlPayload):

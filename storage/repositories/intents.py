@@ -226,6 +226,12 @@ class Intents(Repository[IntentRecord]):
         statement = make(intent_progress).values(_PROGRESS.values(record)).on_conflict_do_nothing()
         return self._tx.core(statement).rowcount == 1
 
+    def progress_chars(self, intent_id: str) -> int:
+        """Return how long the reports kept of an intent are together, as JSON text."""
+        length = func.coalesce(func.sum(func.length(intent_progress.c.data)), 0)
+        statement = select(length).where(intent_progress.c.intent_id == intent_id)
+        return int(self._tx.core(statement).scalar_one())
+
     def progress(
         self, intent_id: str, after: int = -1, limit: int = 200
     ) -> Sequence[ProgressRecord]:

@@ -73,3 +73,27 @@ async def test_closing_the_bus_ends_every_reader() -> None:
         assert await asyncio.wait_for(asyncio.gather(*waiting), 5) == [None, None]
     with bus.subscribe() as late:
         assert await late.next() is None
+
+
+async def test_what_can_be_caught_up_on_is_bounded_in_bytes() -> None:
+    bus = EventBus(ring_bytes=1_000)
+    first = bus.emit("big", realm=None, data={"n": 0})
+    for n in range(1, 50):
+        bus.emit("big", realm=None, data={"n": n, "text": "x" * 200})
+    assert bus._ring_bytes == sum(event.size_bytes for event in bus._ring) <= 1_000
+    with bus.subscribe(last_event_id=first.id) as news:
+        assert news.gap
+        got = [await news.next() for _ in range(4)]
+    assert [event.data["n"] for event in got if event] == [46, 47, 48, 49]
+
+
+async def test_a_reader_of_few_but_big_events_is_dropped_not_buffered() -> None:
+    bus = EventBus(subscriber_bytes=1_000)
+    with bus.subscribe() as news:
+        for _ in range(20):  # one that keeps up is not dropped, however much comes
+            bus.emit("flood", realm=None, data={"text": "x" * 400})
+            assert await news.next() is not None
+        for _ in range(3):
+            bus.emit("flood", realm=None, data={"text": "x" * 400})
+        with pytest.raises(SubscriberLaggedError):
+            await news.next()

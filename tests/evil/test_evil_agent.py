@@ -11,9 +11,11 @@ import pytest
 
 from controlplane import clock
 from controlplane.hub.handlers import approvals as approval_handler
+from controlplane.hub.handlers import intents as intent_handler
 from controlplane.hub.handlers.approvals import MAX_REQUESTS_PER_INTENT
 from protocol.approvals import call_digest
 from protocol.envelope import Envelope, seal_document
+from protocol.limits import MAX_PROGRESS_BYTES
 from protocol.messages import (
     ChannelMessageSend,
     DocumentAck,
@@ -22,6 +24,7 @@ from protocol.messages import (
     Holds,
     IntentProgress,
     PeerIntent,
+    RegisterAck,
     ResultError,
     ResultStatus,
     ToolApprovalRequest,
@@ -132,6 +135,43 @@ async def barrier(hub: RunningHub, agent: ScriptedAgent) -> None:
     await agent.say_document(agent.result(intent))
     while order.id not in await agent.result_acks(1):
         pass
+
+
+async def test_it_floods_with_reports(hub: RunningHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intent_handler, "MAX_PROGRESS_KEPT_BYTES", 3 * MAX_PROGRESS_BYTES)
+    evil = await hub.enrolled()
+    order = await hub.order(evil.did)
+    intent = await evil.document()
+    most = "x" * (MAX_PROGRESS_BYTES - 2)
+
+    async def report(index: int, data: str) -> None:
+        fields = {"intent_id": order.id, "index": index, "kind": "log", "data": data}
+        await evil.say(IntentProgress.model_construct(**fields))
+
+    await report(0, most + "y")
+    assert (await evil.receive(ErrorMessage)).code == "bad_payload"
+    with hub.hub.events.subscribe(subject=order.id) as news:
+        for index in range(2):
+            await report(index, most)
+        while (event := await news.next()) is not None and event.data.get("index") != 1:
+            pass
+    await evil.leave()  # what was counted is counted on the next connection too
+    await evil.connect()
+    await evil.register()
+    await evil.receive(RegisterAck)
+    with hub.hub.events.subscribe(subject=order.id) as news:
+        for index in range(2, 6):
+            await report(index, most)
+        shown = set()
+        while 5 not in shown:  # shown live, and then gone
+            event = await news.next()
+            assert event is not None
+            shown.add(event.data.get("index"))
+    assert {2, 3, 4, 5} <= shown
+    kept = await hub.read(lambda uow: uow.intents.progress(order.id))
+    assert [one.index for one in kept] == [0, 1, 2]
+    await evil.say_document(evil.result(intent, started_at=clock.now()))
+    await hub.intent_reaches(order.id, "succeeded")
 
 
 async def test_it_claims_to_hold_anothers_orders_and_hides_its_own(hub: RunningHub) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import cast
 
 from controlplane import clock, faults
-from controlplane.hub.connection import Connection
+from controlplane.hub.connection import Connection, ProgressRoom
 from controlplane.hub.handlers.answers import refusing
 from controlplane.hub.handlers.files import note_output_file
 from controlplane.hub.handlers.peers import queue_peer_result
 from controlplane.hub.live import Live
 from controlplane.intents import service
+from protocol.canonical import canonical_json
 from protocol.envelope import Envelope
 from protocol.errors import IdReuseError, UnknownIntentError
 from protocol.messages.intents import IntentAck, IntentProgress, Result
@@ -24,6 +25,10 @@ from storage.unit_of_work import UnitOfWork
 
 MAX_PROGRESS_REPORTS = 10_000
 """Reports kept of one order; later ones are shown live and then gone."""
+MAX_PROGRESS_KEPT_BYTES = 4 * 1024 * 1024
+"""How long the reports kept of one order may be together."""
+MAX_PROGRESS_ROOMS = 10_000
+"""Orders of one connection whose reports are counted at a time."""
 
 
 def intent_ack(live: Live, connection: Connection, envelope: Envelope, payload: IntentAck) -> None:
@@ -50,10 +55,16 @@ def intent_progress(
     """Keep a report of a running order and show it to whoever watches."""
     did = connection.agent_did
     now = clock.now()
-    kept = payload.index < MAX_PROGRESS_REPORTS
+    if len(connection.progress) >= MAX_PROGRESS_ROOMS:
+        connection.progress.clear()  # what was counted is on disk, and read from there again
+    room = connection.progress.setdefault(payload.intent_id, ProgressRoom())
+    room.here += len(canonical_json(payload.data))
+    here = room.here
 
     def unit(uow: UnitOfWork) -> tuple[IntentRecord, IntentRecord | None] | None:
-        if kept:
+        if room.before is None:
+            room.before = uow.intents.progress_chars(payload.intent_id)
+        if payload.index < MAX_PROGRESS_REPORTS and room.before + here <= MAX_PROGRESS_KEPT_BYTES:
             return service.record_progress(
                 uow,
                 did,
@@ -127,6 +138,7 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
         faults.reach("result_committed")
         live.dispatcher.acknowledged(connection, (intent_id,))
         connection.ack_result(intent_id, envelope.id)
+        connection.progress.pop(intent_id, None)
         faults.reach("result_acked")
         if not finished.again:
             service.announce(live.hub, [finished.record])
