@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from controlplane.access.authenticate import Authenticator
+from controlplane.access.oidc_provider import OidcProvider
 from controlplane.access.passwords import Passwords
 from controlplane.api.router import Router
 from controlplane.api.routes import OPERATIONS, openapi_json
@@ -87,6 +88,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             ),
             record=RecordKeeper(database, identity),
             passwords=Passwords(),
+            providers={one.name: OidcProvider(one) for one in settings.oidc},
             storage=storage,
         )
         await mend_after_change(hub)

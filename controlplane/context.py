@@ -6,7 +6,7 @@ so that services and the live side never import each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from controlplane.slots import Slots
 
 if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
+    from controlplane.access.oidc_provider import OidcProvider
     from controlplane.access.passwords import Passwords
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
@@ -98,6 +99,7 @@ class Hub:
     authenticator: Authenticator
     record: Record
     passwords: Passwords
+    providers: Mapping[str, OidcProvider]
     storage: StorageKeeper
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)

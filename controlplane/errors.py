@@ -148,3 +148,9 @@ class DeviceExpiredError(DeviceLoginError):
     """No device code, or none any more."""
 
     code = "expired_token"
+
+
+class ProviderUnreachableError(HubError):
+    """An OpenID provider that does not answer, or not as one does."""
+
+    code = "provider_unreachable"

@@ -6,6 +6,7 @@ of `x` from a file, so that a secret never stands in the environment.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -26,6 +27,26 @@ Count = Annotated[int, Field(ge=1)]
 def default_data_dir() -> Path:
     """Return where a hub keeps its data unless told otherwise."""
     return Path(platformdirs.user_data_dir("writ", appauthor=False)) / "hub"
+
+
+class OidcIssuer(BaseModel):
+    """An OpenID provider, and what its groups mean here.
+
+    `roles` maps a group to a role held everywhere (`operator`) or in a realm (`lab:operator`).
+    With `sign_up` people in none of these groups come in too, without a role.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9-]{0,30}$")]
+    title: str = ""
+    issuer: Annotated[str, Field(pattern="^https?://[^ ?#]+$")]
+    client_id: Annotated[str, Field(min_length=1)]
+    client_secret: SecretStr | None = None
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    groups_claim: str = "groups"
+    roles: dict[str, str] = Field(default_factory=dict)
+    sign_up: bool = False
 
 
 class HubSettings(BaseModel):
@@ -61,6 +82,7 @@ class HubSettings(BaseModel):
     idempotency_seconds: Count = 24 * 3_600
     shutdown_seconds: Seconds = 10
 
+    oidc: tuple[OidcIssuer, ...] = ()
     smtp_url: SecretStr | None = None
     smtp_from: str = "writ@localhost"
 
@@ -187,10 +209,19 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]
             origin = f"environment {variable}_FILE"
         else:
             continue
+        if name == "oidc":
+            value = _parse_json(value, variable)
         if name == "trusted_proxies":
             value = [part.strip() for part in value.split(",") if part.strip()]
         found[name] = (value, origin)
     return found
+
+
+def _parse_json(text: str, variable: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as exc:
+        raise SettingsError(f"{variable} is not JSON") from exc
 
 
 def _read_secret(path: Path, variable: str) -> str:

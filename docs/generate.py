@@ -141,6 +141,7 @@ MEANING = {
     "root": "DID of the root to believe",
     "root_key_file": "a root key kept elsewhere, for `hub init`",
     "shutdown_grace_seconds": "how long running work may take to end when the agent is told to",
+    "oidc": "OpenID providers, as tables in the file or as JSON: docs/how-to/sign-in.md",
     "smtp_url": "mail server: `smtp://`, `smtp+starttls://` or `smtps://` with user and password",
     "smtp_from": "sender of mail",
     "session_seconds": "how long a sign-in lasts at most",

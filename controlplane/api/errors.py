@@ -62,6 +62,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "bad_file_store_url": Answer(422, "Not a file store"),
     "storage_test_failed": Answer(422, "The file store did not pass its test"),
     "rate_limited": Answer(429, "Too many, too fast"),
+    "provider_unreachable": Answer(502, "The provider does not answer"),
     "unavailable": Answer(503, "The hub cannot store anything right now"),
     "file_store_refused": Answer(503, "The file store refuses this hub"),
     "lagged": Answer(503, "Reading too slowly"),
