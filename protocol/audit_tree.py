@@ -95,17 +95,28 @@ def inclusion_proof(leaf_hashes: Sequence[bytes], index: int, size: int) -> list
     Raises:
         ValueError: no such leaf or tree.
     """
-    if not 0 <= index < size <= len(leaf_hashes):
+    if size > len(leaf_hashes):
         raise ValueError("no such leaf")
-    path: list[bytes] = []
+    return [_subtree_root(leaf_hashes, *span) for span in inclusion_spans(index, size)]
+
+
+def inclusion_spans(index: int, size: int) -> list[tuple[int, int]]:
+    """Return the subtrees, as start and end, whose roots are the audit path of leaf `index`.
+
+    Raises:
+        ValueError: no such leaf or tree.
+    """
+    if not 0 <= index < size:
+        raise ValueError("no such leaf")
+    path: list[tuple[int, int]] = []
     start, end = 0, size
     while end - start > 1:
-        middle = start + _split(end - start)
+        middle = start + split_point(end - start)
         if index < middle:
-            path.append(_subtree_root(leaf_hashes, middle, end))
+            path.append((middle, end))
             end = middle
         else:
-            path.append(_subtree_root(leaf_hashes, start, middle))
+            path.append((start, middle))
             start = middle
     path.reverse()
     return path
@@ -155,24 +166,35 @@ def consistency_proof(leaf_hashes: Sequence[bytes], old_size: int, new_size: int
     Raises:
         ValueError: no such trees.
     """
-    if not 0 <= old_size <= new_size <= len(leaf_hashes):
+    if new_size > len(leaf_hashes):
+        raise ValueError("no such trees")
+    return [_subtree_root(leaf_hashes, *span) for span in consistency_spans(old_size, new_size)]
+
+
+def consistency_spans(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """Return the subtrees, as start and end, whose roots are the consistency proof.
+
+    Raises:
+        ValueError: no such trees.
+    """
+    if not 0 <= old_size <= new_size:
         raise ValueError("no such trees")
     if old_size in {0, new_size}:
         return []
-    path: list[bytes] = []
+    path: list[tuple[int, int]] = []
     start, end = 0, new_size
     whole = True  # the old tree is, so far, the whole left edge: its root needs no telling
     while end != old_size:
-        middle = start + _split(end - start)
+        middle = start + split_point(end - start)
         if old_size <= middle:
-            path.append(_subtree_root(leaf_hashes, middle, end))
+            path.append((middle, end))
             end = middle
         else:
-            path.append(_subtree_root(leaf_hashes, start, middle))
+            path.append((start, middle))
             start = middle
             whole = False
     if not whole:
-        path.append(_subtree_root(leaf_hashes, start, end))
+        path.append((start, end))
     path.reverse()
     return path
 
@@ -235,7 +257,7 @@ def _subtree_root(leaf_hashes: Sequence[bytes], start: int, end: int) -> bytes:
     return level[0] if level else EMPTY_ROOT
 
 
-def _split(size: int) -> int:
+def split_point(size: int) -> int:
     """Return the largest power of two below `size`, which is at least 2."""
     return 1 << ((size - 1).bit_length() - 1)
 

@@ -1,7 +1,8 @@
 """The record: read, signed as checkpoints, proved leaf by leaf, taken away whole (SPEC section 9).
 
 Leaves are appended by whoever changes something, in the same unit. Here they only are counted and
-signed. The tree over them is kept in memory as its frontier and caught up from the database.
+signed. The tree over them is kept in memory as its frontier and caught up from the database; proofs
+are `controlplane.audit.proofs`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any, Final
 import orjson
 
 from controlplane.access.authorize import Actor, authorize
+from controlplane.audit.proofs import Proofs
 from controlplane.context import Hub
 from controlplane.errors import HiddenError, InvalidFieldError
 from controlplane.identity import HubIdentity
-from protocol.audit_tree import Tree, consistency_proof, inclusion_proof, leaf_hash
+from protocol.audit_tree import Tree, leaf_hash
 from protocol.checkpoint import seal_checkpoint
 from storage.database import Database
 from storage.errors import ConflictError
@@ -44,6 +46,7 @@ class RecordKeeper:
         self._database = database
         self._identity = identity
         self._tree = Tree()
+        self.proofs = Proofs(database)
 
     async def sign_newest(self) -> Checkpoint | None:
         """Return a checkpoint over every leaf there is; None over an empty record.
@@ -112,7 +115,7 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
         raise InvalidFieldError("either index or intent", pointer="?index")
     checkpoint = await newest_checkpoint(hub)
 
-    def unit(uow: UnitOfWork) -> tuple[AuditLeaf, list[bytes]]:
+    def unit(uow: UnitOfWork) -> AuditLeaf:
         if intent is not None:
             about = [one for one in uow.audit.of_subject(intent) if one.index < checkpoint.size]
             ends = [one for one in about if one.kind == "intent.finished"]
@@ -122,10 +125,10 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
             found = uow.audit.leaves(index, index + 1) if 0 <= index < checkpoint.size else []
         if not found:
             raise HiddenError("no such leaf")
-        return found[0], uow.audit.hashes(0, checkpoint.size)
+        return found[0]
 
-    leaf, hashes = await hub.database.read(unit)
-    proof = inclusion_proof(hashes, leaf.index, checkpoint.size)
+    leaf = await hub.database.read(unit)
+    proof = await hub.record.proofs.inclusion(leaf.index, checkpoint.size)
     return {
         "index": leaf.index,
         "size": checkpoint.size,
@@ -143,8 +146,7 @@ async def prove_consistency(hub: Hub, old: int, new: int) -> dict[str, Any]:
         raise InvalidFieldError("0 <= old <= new", pointer="?old")
     if new > checkpoint.size:
         raise InvalidFieldError(f"the record has {checkpoint.size} leaves", pointer="?new")
-    hashes = await hub.database.read(lambda uow: uow.audit.hashes(0, new))
-    proof = consistency_proof(hashes, old, new)
+    proof = await hub.record.proofs.consistency(old, new)
     return {"old": old, "new": new, "proof": [_base64(one) for one in proof]}
 
 

@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 MAX_RESULT_ACKS = 64
 """Results acknowledged by one frame at most."""
+PROOFS_BURST = 20
+"""Proofs of the record that an agent may ask for at once; one a second later."""
 REFUSED_FRAMES_BURST = 100
 """Frames over the rate that are answered by `error` before the connection is closed."""
 
@@ -80,6 +82,7 @@ class Connection:
         "name",
         "penalty",
         "progress",
+        "proofs",
         "realms",
         "register_payload",
         "register_timer",
@@ -111,6 +114,7 @@ class Connection:
         self.effects = EffectQueue(database)
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)
         self.penalty = TokenBucket(1, REFUSED_FRAMES_BURST, now)
+        self.proofs = TokenBucket(1, PROOFS_BURST, now)
         self.lane = Lane()
         self.progress: dict[str, ProgressRoom] = {}
         self.did: str | None = None

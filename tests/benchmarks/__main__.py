@@ -6,7 +6,10 @@ import argparse
 import asyncio
 import json
 import sys
+import tempfile
+from pathlib import Path
 
+from tests.benchmarks import record
 from tests.benchmarks.orders import report, run
 
 
@@ -18,6 +21,8 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=100)
     args = parser.parse_args()
     rows = report(asyncio.run(run(args.rounds, args.seconds, args.agents)))
+    with tempfile.TemporaryDirectory() as folder:
+        rows["record_proofs"] = asyncio.run(record.measure(Path(folder)))
     for name, row in rows.items():
         print(f"\n{name}", file=sys.stderr)
         for field, value in row.items():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
-from protocol.audit_tree import consistency_proof
 from protocol.base64_text import encode_base64
 from protocol.envelope import Envelope
-from protocol.errors import ProofError
+from protocol.errors import ProofError, RateLimitedError
 from protocol.messages.audit import CheckpointProof, CheckpointRequest
-from storage.unit_of_work import UnitOfWork
 
 
 async def checkpoint_request(
@@ -18,17 +18,16 @@ async def checkpoint_request(
     """Send the RFC 6962 consistency proof between two sizes.
 
     Raises:
+        RateLimitedError: this agent asks too often.
         ProofError: the record is not that long.
         UnavailableError: the database cannot answer now.
     """
+    if not connection.proofs.take(time.monotonic()):
+        raise RateLimitedError("one proof a second is enough for a record that grows")
     old, new = payload.from_, payload.to
-
-    def unit(uow: UnitOfWork) -> list[bytes]:
-        if new > uow.audit.size():
-            raise ProofError("the record is not that long")
-        return consistency_proof(uow.audit.hashes(0, new), old, new) if 0 < old < new else []
-
-    proof = await live.hub.database.read(unit)
+    if new > await live.hub.database.read(lambda uow: uow.audit.size()):
+        raise ProofError("the record is not that long")
+    proof = await live.hub.record.proofs.consistency(old, new)
     connection.send(
         CheckpointProof(from_=old, to=new, proof=tuple(encode_base64(node) for node in proof))
     )

@@ -9,6 +9,7 @@ import pytest
 
 from controlplane import clock
 from controlplane.context import OutboxKind
+from controlplane.hub.connection import PROOFS_BURST
 from protocol.approvals import call_digest
 from protocol.audit_tree import root_hash, verify_consistency
 from protocol.base64_text import decode_base64
@@ -395,6 +396,15 @@ async def test_a_checkpoint_request_is_answered_by_a_proof_that_holds(hub: Runni
         new_root=root_hash(hashes, size),
         proof=[decode_base64(node, size_bytes=32) for node in answer.proof],
     )
+
+
+async def test_proofs_are_bounded_for_each_agent(hub: RunningHub) -> None:
+    greedy, modest = await hub.enrolled(), await hub.enrolled()
+    for _ in range(PROOFS_BURST + 2):
+        await greedy.say(CheckpointRequest(from_=1, to=2))
+    assert (await greedy.receive(ErrorMessage)).code == "rate_limited"
+    await modest.say(CheckpointRequest(from_=1, to=2))
+    assert (await modest.receive(CheckpointProof)).to == 2
 
 
 async def test_a_proof_beyond_the_record_is_refused(hub: RunningHub) -> None:
