@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from controlplane import clock
+from controlplane.access.cross_site import own_origin
 from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.hub import enrolment, router
 from controlplane.hub.admission import address_group
@@ -23,6 +24,7 @@ from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.hub.transport import SCOPE_KEY, Transport
 from controlplane.hub.uploads import UploadEndpoint
+from controlplane.settings import HubSettings
 from protocol.envelope import Envelope
 from protocol.errors import Error, RateLimitedError
 from protocol.limits import CHALLENGE_BYTES, SUBPROTOCOL, CloseCode
@@ -61,6 +63,9 @@ class AgentEndpoint:
         """Serve one connection until it is closed."""
         if scope["type"] != "websocket" or SUBPROTOCOL not in scope.get("subprotocols", ()):
             await _deny(400, f"a WebSocket with subprotocol {SUBPROTOCOL}", scope, receive, send)
+            return
+        if _is_foreign_page(scope, self._live.hub.settings):
+            await _deny(403, "not from a page of another site", scope, receive, send)
             return
         transport = cast("Transport | None", scope["extensions"].get(SCOPE_KEY))
         if transport is None or self._live.draining:
@@ -195,6 +200,14 @@ def _base_url(scope: Scope) -> str:
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     scheme = "https" if scope.get("scheme") == "wss" else "http"
     return f"{scheme}://{host.decode('latin-1')}"
+
+
+def _is_foreign_page(scope: Scope, settings: HubSettings) -> bool:
+    """Whether a browser says that a page of another site opens this socket; agents say nothing."""
+    headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
+    scheme = "https" if scope.get("scheme") in ("wss", "https") else "http"
+    origin = headers.get("origin")
+    return origin is not None and origin.lower() != own_origin(settings.public_url, scheme, headers)
 
 
 async def _deny(status: int, why: str, scope: Scope, receive: Receive, send: Send) -> None:

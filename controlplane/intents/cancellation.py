@@ -28,7 +28,9 @@ async def cancel_intent(hub: Hub, actor: Actor, intent_id: str, reason: str) -> 
         record = uow.intents.get(intent_id)
         if record is None:
             raise HiddenError("no such intent")
-        authorize_one(actor, "intents.cancel", (record.realm,), see="intents.read")
+        own = actor.subject in (record.submitted_by, record.on_behalf_of)
+        needed = "intents.cancel" if own else "intents.cancel.any"
+        authorize_one(actor, needed, (record.realm,), see="intents.read")
         ended = end_queued(uow, intent_id, actor=actor.subject, reason=reason, now=now)
         if ended is not None:
             return ended, False

@@ -138,6 +138,11 @@ async def test_a_member_orders_only_what_they_were_granted(served: ServedHub) ->
     assert signed.payload["onBehalfOf"] == body["subject"]
     other = await ada.post("/api/v1/intents", {**order, "action": "files.read"})
     assert (other.status, other.code) == (403, "person_not_granted")
+    theirs = (await manager.post("/api/v1/intents", order)).json["intents"][0]["id"]
+    foreign = await ada.post(f"/api/v1/intents/{theirs}/cancel")
+    assert (foreign.status, foreign.code) == (403, "forbidden")
+    own = await ada.post(f"/api/v1/intents/{taken.json['intents'][0]['id']}/cancel")
+    assert own.status == 200
     back = await manager.post(f"/api/v1/delegations/{grant.json['id']}/revoke", {})
     assert back.status == 200
     assert (await ada.post("/api/v1/intents", order)).code == "person_not_granted"

@@ -143,6 +143,19 @@ async def test_another_site_cannot_even_sign_somebody_in(served: ServedHub) -> N
     assert (await stranger.post("/api/v1/login", body, headers=elsewhere)).code == "cross_site"
 
 
+async def test_a_page_of_another_site_opens_no_socket(served: ServedHub) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "writ.v1",
+        "Origin": "https://evil.example.org",
+    }
+    answer = await served.client.as_key(None).send("GET", "/ws/agent", headers=upgrade)
+    assert answer.status == 403
+
+
 async def test_two_session_cookies_are_none(served: ServedHub) -> None:
     cookie, _ = await browser(served)
     stranger = served.client.as_key(None)
