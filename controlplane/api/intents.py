@@ -356,7 +356,7 @@ async def _follow(call: Call, intent_id: str, last: str | None) -> AsyncIterator
             if last is not None:
                 yield format_event("intent.finished", intent_view(record))
             return
-        async for event, piece in event_stream(subscription):
+        async for event, piece in event_stream(subscription, lambda: _still_visible(call, record)):
             if event is None:
                 # Another hub may have ended it; its events are not ours.
                 found = await call.hub.database.read(lambda uow: uow.intents.get(intent_id))
@@ -369,6 +369,11 @@ async def _follow(call: Call, intent_id: str, last: str | None) -> AsyncIterator
             if event is not None and event.type == "intent.finished":
                 return
             await asyncio.sleep(0)
+
+
+async def _still_visible(call: Call, record: IntentRecord) -> None:
+    assert call.authenticate_again is not None
+    check_visible(await call.authenticate_again(), record)
 
 
 OPERATIONS = [submit, submit_many, submit_document, list_, show, cancel, events]

@@ -69,6 +69,7 @@ class Call:
     address: str
     headers: Mapping[str, str]
     scheme: str = "http"
+    authenticate_again: Callable[[], Awaitable[Actor]] | None = None
     describe_api: Callable[[], bytes] = bytes
     claim: IdempotencyClaim | None = None
     parts: AsyncIterator[bytes] | None = None

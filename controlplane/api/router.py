@@ -170,6 +170,9 @@ class Router:
             address=address,
             headers=headers,
             scheme=scope.get("scheme", "http"),
+            authenticate_again=lambda: self._authenticate(
+                chosen, scope.get("scheme", "http"), headers
+            ),
             describe_api=self._describe_api,
             claim=claim if chosen.idempotency == "own" else None,
             parts=parts,

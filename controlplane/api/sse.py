@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import orjson
 
 from controlplane.context import Hub
 from controlplane.events import Event, SubscriberLaggedError, Subscription
-from protocol.errors import RateLimitedError
+from protocol.errors import Error, RateLimitedError
 
 KEEPALIVE_SECONDS: Final = 15.0
 _KEEPALIVE: Final = b": still here\n\n"
@@ -28,21 +28,37 @@ def format_event(name: str, data: Any, event_id: str | None = None) -> bytes:
     return f"{head}event: {name}\ndata: ".encode() + orjson.dumps(data) + b"\n\n"
 
 
-async def event_stream(subscription: Subscription) -> AsyncIterator[tuple[Event | None, bytes]]:
+async def event_stream(
+    subscription: Subscription, still: Callable[[], Awaitable[object]]
+) -> AsyncIterator[tuple[Event | None, bytes]]:
     """Yield each event with its bytes, and (None, a comment) after 15 quiet seconds.
 
     Ends when the subscription is closed, or with a `lagged` event when the reader was too slow;
-    it then comes back with its last event id.
+    it then comes back with its last event id. Ends too when the reader may no longer read: a
+    stream does not outlive the session, the key or the right it was opened with.
+
+    Args:
+        subscription: what to read.
+        still: raises when the reader may not read on; asked before every piece.
     """
     while True:
+        event: Event | None = None
         try:
             event = await asyncio.wait_for(subscription.next(), KEEPALIVE_SECONDS)
+            quiet = False
         except TimeoutError:
-            yield None, _KEEPALIVE
-            continue
+            quiet = True
         except SubscriberLaggedError:
             yield None, format_event("lagged", {"code": "lagged"})
             return
-        if event is None:
+        if event is None and not quiet:
             return
+        try:
+            await still()
+        except Error as exc:
+            yield None, format_event("ended", {"code": exc.code})
+            return
+        if event is None:
+            yield None, _KEEPALIVE
+            continue
         yield event, format_event(event.type, dict(event.data), event.id)

@@ -101,6 +101,11 @@ async def _watch(call: Call) -> AsyncIterator[bytes]:
     realms = realms_with(call.actor, "events.read")
     query = call.query
 
+    async def still() -> None:
+        nonlocal realms
+        assert call.authenticate_again is not None
+        realms = realms_with(await call.authenticate_again(), "events.read")
+
     def accepts(event: Event) -> bool:
         # What belongs to no realm is only for those who see every realm.
         if realms is not None and event.realm not in realms:
@@ -112,8 +117,10 @@ async def _watch(call: Call) -> AsyncIterator[bytes]:
     last = call.headers.get("last-event-id")
     yield b"retry: 2000\n\n"
     async with call.hub.events.subscribe(accepts, last) as subscription:
-        async for _event, piece in event_stream(subscription):
-            yield piece
+        async for event, piece in event_stream(subscription, still):
+            # What was queued before a right was lost is not shown after.
+            if event is None or accepts(event):
+                yield piece
 
 
 @operation("GET", "/openapi.json", permission=PUBLIC, result=dict)

@@ -232,6 +232,30 @@ async def test_sessions_and_keys_die_with_the_person(served: ServedHub) -> None:
     assert (answer.status, answer.code) == (401, "sign_in_failed")
 
 
+async def test_a_stream_ends_with_the_right_to_read_it(served: ServedHub) -> None:
+    owner = await served.owner()
+    ada = await served.person("ada", "auditor", "default")
+
+    async def read_until(reader: asyncio.StreamReader, wanted: bytes) -> bytes:
+        seen = b""
+        async with asyncio.timeout(10):
+            while wanted not in seen:
+                piece = await reader.read(4_096)
+                assert piece, seen
+                seen += piece
+        return seen
+
+    async with ada.stream("/api/v1/events") as reader:
+        await read_until(reader, b"retry:")
+        served.hub.events.emit("shown.before", realm="default", data={}, subject="x")
+        await read_until(reader, b"shown.before")
+        await owner.send("DELETE", "/api/v1/realms/default/members/ada")
+        served.hub.events.emit("hidden.after", realm="default", data={}, subject="x")
+        left = await read_until(reader, b"event: ended")
+        assert b"hidden.after" not in left
+        assert b"forbidden" in left
+
+
 async def test_a_key_loses_what_its_maker_loses(served: ServedHub) -> None:
     owner = await served.owner()
     ada = await served.person("ada", "manager")
