@@ -30,10 +30,18 @@ if TYPE_CHECKING:
 
 
 class Record(Protocol):
-    """Signs the record (`controlplane.audit`)."""
+    """Signs and proves the record (`controlplane.audit`)."""
 
     async def sign_newest(self) -> Checkpoint | None:
         """Return a checkpoint over every leaf there is; None over an empty record."""
+        ...
+
+    async def prove_inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Return the audit path of a leaf in the tree of `size` leaves, which is on disk."""
+        ...
+
+    async def prove_consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the proof that the tree of `new` leaves, on disk, begins with that of `old`."""
         ...
 
 

@@ -39,7 +39,7 @@ class Tiles:
             raise ValueError("a tile has 256 leaves")
         root = root_hash(leaf_hashes)
         for level in self._levels:
-            level += root
+            level.extend(root)
             if len(level) // HASH_BYTES % 2:
                 return
             root = node_hash(bytes(level[-2 * HASH_BYTES : -HASH_BYTES]), root)

@@ -40,13 +40,13 @@ def log_origin(identity: HubIdentity) -> str:
 
 
 class RecordKeeper:
-    """Signs a checkpoint whenever the record has grown."""
+    """Signs a checkpoint whenever the record has grown, and proves what it says."""
 
     def __init__(self, database: Database, identity: HubIdentity) -> None:
         self._database = database
         self._identity = identity
         self._tree = Tree()
-        self.proofs = Proofs(database)
+        self._proofs = Proofs(database)
 
     async def sign_newest(self) -> Checkpoint | None:
         """Return a checkpoint over every leaf there is; None over an empty record.
@@ -79,6 +79,14 @@ class RecordKeeper:
         with contextlib.suppress(ConflictError):
             await self._database.write(save)
         return (await self._database.read(behind))[1]
+
+    async def prove_inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Return the audit path of leaf `index` in the tree of `size` leaves, which is on disk."""
+        return await self._proofs.inclusion(index, size)
+
+    async def prove_consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Return the proof that the tree of `new` leaves, on disk, begins with that of `old`."""
+        return await self._proofs.consistency(old, new)
 
 
 async def list_leaves(
@@ -128,7 +136,7 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
         return found[0]
 
     leaf = await hub.database.read(unit)
-    proof = await hub.record.proofs.inclusion(leaf.index, checkpoint.size)
+    proof = await hub.record.prove_inclusion(leaf.index, checkpoint.size)
     return {
         "index": leaf.index,
         "size": checkpoint.size,
@@ -146,7 +154,7 @@ async def prove_consistency(hub: Hub, old: int, new: int) -> dict[str, Any]:
         raise InvalidFieldError("0 <= old <= new", pointer="?old")
     if new > checkpoint.size:
         raise InvalidFieldError(f"the record has {checkpoint.size} leaves", pointer="?new")
-    proof = await hub.record.proofs.consistency(old, new)
+    proof = await hub.record.prove_consistency(old, new)
     return {"old": old, "new": new, "proof": [_base64(one) for one in proof]}
 
 

@@ -27,7 +27,7 @@ async def checkpoint_request(
     old, new = payload.from_, payload.to
     if new > await live.hub.database.read(lambda uow: uow.audit.size()):
         raise ProofError("the record is not that long")
-    proof = await live.hub.record.proofs.consistency(old, new)
+    proof = await live.hub.record.prove_consistency(old, new)
     connection.send(
         CheckpointProof(from_=old, to=new, proof=tuple(encode_base64(node) for node in proof))
     )
