@@ -18,6 +18,7 @@ from agentd.approvals import Approvals
 from agentd.clock import Clock, from_ms, to_ms
 from agentd.connection import Connection
 from agentd.dispatch import Dispatch
+from agentd.documents_room import DocumentsRoom
 from agentd.errors import StateUnavailableError
 from agentd.executors.base import Executor, parse_params
 from agentd.executors.registry import load_executors
@@ -110,7 +111,13 @@ class Agent:
         )
         self.standing.root = root
         self.ledger = UsageLedger(state.reader, self.clock.later())
-        self.verifier = Verifier(state, self.standing, self.ledger, self.clock)
+        self.verifier = Verifier(
+            state,
+            self.standing,
+            self.ledger,
+            self.clock,
+            DocumentsRoom(state.reader, settings.max_documents_per_signer),
+        )
         self.outbox = Outbox(
             state,
             self.outlet,

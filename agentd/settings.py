@@ -82,6 +82,7 @@ class AgentSettings(BaseModel):
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 5
     max_running: Count = 64
     max_open_orders: Count = 10_000
+    max_documents_per_signer: Count = 200_000
 
     peers: Mapping[str, Annotated[str, Field(pattern=f"^{_DID}$")]] = {}
     """The `[peers]` table: names of this agent's own for other agents' DIDs."""

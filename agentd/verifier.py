@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from agentd.clock import Clock
+from agentd.documents_room import DocumentsRoom
 from agentd.standing import Standing
 from agentd.state import StateDatabase
 from agentd.state.documents import SeenDocument, seen_document
@@ -33,12 +34,18 @@ class Verifier:
     """The agent's judgement over documents and orders."""
 
     def __init__(
-        self, state: StateDatabase, standing: Standing, ledger: UsageLedger, clock: Clock
+        self,
+        state: StateDatabase,
+        standing: Standing,
+        ledger: UsageLedger,
+        clock: Clock,
+        room: DocumentsRoom,
     ) -> None:
         self._state = state
         self._standing = standing
         self._ledger = ledger
         self._clock = clock
+        self._room = room
         self.storing: dict[tuple[str, str], str] = {}
         """Documents decided and on their way to disk: (signer, id) to digest."""
 
@@ -65,14 +72,17 @@ class Verifier:
         Raises:
             VerificationError: the class of the first row that fails.
             DuplicateDocumentError: the same bytes again.
+            RateLimitedError: no more of this signer's can be remembered now.
         """
-        return verify_document(
+        verified: Verified[Any] = verify_document(
             envelope,
             audience=self._standing.agent_did,
             now=self._clock.later(),
             replay=self,
             sender=Side.HUB,
         )
+        self._room.take(envelope)
+        return verified
 
     def check_known(self, verified: Verified[Intent]) -> None:
         """Return when the agent holds some delegation for the signer.

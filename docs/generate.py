@@ -108,6 +108,7 @@ MEANING = {
     "log_level": "`debug`, `info`, `warning` or `error`",
     "max_batch_intents": "orders in one request to `/intents/batch`",
     "max_body_bytes": "the largest request that is not a file",
+    "max_documents_per_signer": "documents of one key whose ids are remembered; more are refused",
     "max_event_subscribers": "open event streams",
     "max_expires_seconds": "the longest an order may wait for its agent",
     "max_file_bytes": "the largest file",
@@ -215,7 +216,9 @@ def _render_model(model: type[BaseModel], prefixes: tuple[str, ...]) -> str:
         variables = ", ".join(f"`{prefix}{name.upper()}`" for prefix in prefixes)
         if name in ("executors", "peers"):
             variables = "file only"
-        rows.append(f"| `{name}` | {variables} | {_default(field.default)} | {MEANING.get(name, name.replace('_', ' '))} |")
+        rows.append(
+            f"| `{name}` | {variables} | {_default(field.default)} | {MEANING.get(name, name.replace('_', ' '))} |"
+        )
     return "\n".join([*rows, ""])
 
 

@@ -40,6 +40,12 @@ def seen_document(
     return None if row is None else SeenDocument(*row)
 
 
+def count_seen(connection: sqlite3.Connection, signer: str) -> int:
+    """Return how many documents of a signer (Multikey) are remembered."""
+    row = connection.execute("SELECT COUNT(*) FROM documents WHERE signer=?", (signer,)).fetchone()
+    return int(row[0])
+
+
 def add_seen(
     connection: sqlite3.Connection, envelope: Envelope, answer: str, code: str | None = None
 ) -> None:

@@ -329,3 +329,26 @@ async def test_without_the_operators_delegation_nothing_is_done(stage: Stage) ->
         await give(stage, stage.grant)
         await stage.truth()
     assert stage.witness == ["truth"]
+
+
+async def test_it_fills_the_memory_of_documents(stage: Stage) -> None:
+    """No live id is forgotten for it, the operator has room of their own, stopping still works."""
+    hub = stage.hub
+    async with stage.agent(max_documents_per_signer=10) as agent:
+        await agent.state("online")
+        later = now() + timedelta(days=3_000)
+        orders = [stage.wish("evil", signer=hub.key, expires=later) for _ in range(10)]
+        for order in orders:
+            assert await stage.code_of(order) == "operator_required"
+        for kind in ("policy_update", "llm_config"):
+            fields = stage.hub.make_policy(9).payload if kind == "policy_update" else {}
+            fields = fields or {"version": 9, "config": {}}
+            assert await stage.code_of(document(stage, kind, **fields)) == "rate_limited"
+        more = stage.wish("evil", signer=hub.key, expires=later)
+        assert await stage.code_of(more) == "rate_limited"
+        await stage.send(orders[0])  # remembered: answered as the first time
+        await hub.until(lambda: len(hub.results_of(orders[0])) == 2)
+        await stage.truth()
+        stop = document(stage, "quarantine", epoch=1, active=True, reason="stop")
+        assert await stage.code_of(stop) == "accepted"
+    assert stage.witness == ["truth"]
