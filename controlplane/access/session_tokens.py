@@ -38,7 +38,17 @@ def secret_hash(secret: str) -> str:
 def csrf_token_of(session_token: str) -> str:
     """Return what a page must send with each change: it cannot be had without the session."""
     digest = hashlib.sha256(b"writ.csrf\x00" + session_token.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return encode(digest)
+
+
+def encode(data: bytes) -> str:
+    """Return base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of base64url without padding; `ValueError` for anything else."""
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def cookie_name(name: str, secure: bool) -> str:

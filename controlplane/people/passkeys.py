@@ -6,33 +6,17 @@ verification is always asked for, so a passkey is two factors. No name is asked 
 
 from __future__ import annotations
 
-import base64
-import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import ModuleType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from webauthn import (
-    generate_authentication_options,
-    generate_registration_options,
-    options_to_json,
-    verify_authentication_response,
-    verify_registration_response,
-)
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
-
 from controlplane import clock
 from controlplane.access.authorize import Actor
-from controlplane.access.session_tokens import secret_hash
+from controlplane.access.session_tokens import decode, encode, secret_hash
 from controlplane.context import Hub
 from controlplane.errors import (
     AccessDeniedError,
@@ -52,8 +36,6 @@ _LIFETIME: Final = timedelta(minutes=5)
 _REGISTER: Final = "passkey.register"
 _SIGN_IN: Final = "passkey.sign_in"
 _TRANSPORTS: Final = frozenset({"usb", "nfc", "ble", "internal", "hybrid", "smart-card"})
-_REFUSED: Final = (WebAuthnException, ValueError, KeyError, TypeError, AttributeError)
-"""What the library raises over bytes that a stranger made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +63,16 @@ async def begin_passkey(hub: Hub, actor: Actor) -> Begun:
     held = await hub.database.read(lambda uow: uow.passkeys.for_user(user_id))
     if len(held) >= MAX_PASSKEYS:
         raise StateConflictError(f"at most {MAX_PASSKEYS} passkeys")
-    options = generate_registration_options(
-        rp_id=relying_party(hub.settings),
-        rp_name="Writ",
-        user_id=user_id.encode(),
-        user_name=actor.name,
-        exclude_credentials=[
-            PublicKeyCredentialDescriptor(id=_decode(one.credential_id)) for one in held
-        ],
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.REQUIRED,
-            user_verification=UserVerificationRequirement.REQUIRED,
-        ),
+    library = load_library()
+    challenge, options = library.registration_options(
+        relying_party(hub.settings),
+        user_id=user_id,
+        name=actor.name,
+        held=[decode(one.credential_id) for one in held],
     )
-    data = {"challenge": _encode(options.challenge), "user": user_id}
+    data = {"challenge": encode(challenge), "user": user_id}
     ceremony = await _begin(hub, _REGISTER, data)
-    return Begun(ceremony, json.loads(options_to_json(options)))
+    return Begun(ceremony, options)
 
 
 async def add_passkey(
@@ -112,22 +88,22 @@ async def add_passkey(
     begun = await _take(hub, ceremony, _REGISTER)
     if begun is None or begun["user"] != actor.id:
         raise InvalidFieldError("no such ceremony, or no longer", pointer="/ceremony")
+    library = load_library()
     try:
-        verified = verify_registration_response(
-            credential=dict(credential),
-            expected_challenge=_decode(begun["challenge"]),
-            expected_rp_id=relying_party(hub.settings),
-            expected_origin=origin,
-            require_user_verification=True,
+        verified = library.verify_registration(
+            credential,
+            challenge=decode(begun["challenge"]),
+            domain=relying_party(hub.settings),
+            origin=origin,
         )
-    except _REFUSED as exc:
+    except library.REFUSED as exc:
         raise InvalidFieldError("this passkey does not hold", pointer="/credential") from exc
     now = clock.now()
     answer = credential.get("response")
     transports = answer.get("transports", []) if isinstance(answer, dict) else []
     record = PasskeyRecord(
         id=clock.new_id(),
-        credential_id=_encode(verified.credential_id),
+        credential_id=encode(verified.credential_id),
         user_id=actor.id,
         name=name,
         public_key=verified.credential_public_key,
@@ -180,12 +156,9 @@ async def begin_sign_in(hub: Hub, visitor: Visitor) -> Begun:
         TooManyAttemptsError: tried too often from there.
     """
     await count_sign_in(hub, visitor.address, "")
-    options = generate_authentication_options(
-        rp_id=relying_party(hub.settings),
-        user_verification=UserVerificationRequirement.REQUIRED,
-    )
-    ceremony = await _begin(hub, _SIGN_IN, {"challenge": _encode(options.challenge)})
-    return Begun(ceremony, json.loads(options_to_json(options)))
+    challenge, options = load_library().sign_in_options(relying_party(hub.settings))
+    ceremony = await _begin(hub, _SIGN_IN, {"challenge": encode(challenge)})
+    return Begun(ceremony, options)
 
 
 async def sign_in_with_passkey(
@@ -206,20 +179,20 @@ async def sign_in_with_passkey(
     known = await hub.database.read(lambda uow: uow.passkeys.get_by_credential(shown))
     if known is None:
         raise SignInError
+    library = load_library()
     try:
-        verified = verify_authentication_response(
-            credential=dict(credential),
-            expected_challenge=_decode(begun["challenge"]),
-            expected_rp_id=relying_party(hub.settings),
-            expected_origin=origin,
-            credential_public_key=known.public_key,
-            credential_current_sign_count=known.sign_count,
-            require_user_verification=True,
+        verified = library.verify_sign_in(
+            credential,
+            challenge=decode(begun["challenge"]),
+            domain=relying_party(hub.settings),
+            origin=origin,
+            public_key=known.public_key,
+            sign_count=known.sign_count,
         )
         handle = credential["response"].get("userHandle")
-        if handle is not None and _decode(handle) != known.user_id.encode():
+        if handle is not None and decode(handle) != known.user_id.encode():
             raise SignInError
-    except _REFUSED as exc:
+    except library.REFUSED as exc:
         raise SignInError from exc
     now = clock.now()
 
@@ -253,9 +226,11 @@ def _check_person(actor: Actor) -> None:
         raise AccessDeniedError("sign in first: a key does not change how you sign in")
 
 
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def load_library() -> ModuleType:
+    """Return `controlplane.access.webauthn_rules`, imported when somebody first needs it.
 
+    The library behind it takes half a second to load, which no start of a hub should wait for.
+    """
+    from controlplane.access import webauthn_rules
 
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return webauthn_rules
