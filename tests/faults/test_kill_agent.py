@@ -11,10 +11,13 @@ from tests.faults.conftest import ROUNDS, SEED
 from tests.faults.stage import Stage
 from tests.interaction.processes import wait_until
 
-ROTATION = frozenset(point for point in POINTS if point.startswith("rotation_"))
+# the change of roots is another story: tests/interaction/test_key_changes.py cuts it there
+ROOT_CHANGE = frozenset({"rotation_root_pinned"})
+ROTATION = frozenset(one for one in POINTS if one.startswith("rotation_")) - ROOT_CHANGE
+ORDERS = sorted(POINTS - ROTATION - ROOT_CHANGE)
 
 
-@pytest.mark.parametrize("point", sorted(POINTS - ROTATION))
+@pytest.mark.parametrize("point", ORDERS)
 def test_every_order_ends_once_whatever_the_agent_was_doing(stage: Stage, point: str) -> None:
     stage.arm_agent(point)
     with stage.revived(stage.agent):
@@ -46,7 +49,7 @@ def test_an_agent_that_dies_while_it_goes_over_to_a_new_key_stays_the_same_agent
 @pytest.mark.parametrize("number", range(max(ROUNDS, 1)))
 def test_random_work_and_random_points(stage: Stage, number: int) -> None:
     rng = random.Random(f"{SEED} agent {number}")
-    point = rng.choice(sorted(POINTS - ROTATION))
+    point = rng.choice(ORDERS)
     print(f"seed {SEED}, round {number}: {point}")
     stage.arm_agent(point, passes=rng.randrange(1, 3))
     given = []

@@ -96,7 +96,7 @@ ROWS: Final = (
         "protocol/test_authority.py::"
         "test_every_budget_of_the_chain_bounds_the_order_beside_the_policys_limits",
         "interaction/test_policies.py::test_an_hours_limit_counts_across_a_restart_and_says_so",
-        "interaction/test_policies.py::test_a_day_s_limit_counts_what_came_in_every_way",
+        "interaction/test_policies.py::test_a_days_limit_counts_what_came_in_every_way",
     ),
     row(
         "authority.step-7",
