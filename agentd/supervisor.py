@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from agentd.connection import End, Outcome
 from agentd.log import log
@@ -12,6 +13,12 @@ from agentd.settings import AgentSettings
 
 Announce = Callable[..., None]
 """Called with the new state of the agent (`connecting`, `offline` ...) and facts about it."""
+
+# The hub gives strangers one answer for all of these, so that is all that can be said here.
+_AUTH_FAILED_HINT: Final = (
+    "a join token that is expired, used or for another name (make one: writ join-tokens create), "
+    "or this agent's key was revoked"
+)
 
 
 def decide_delay_seconds(
@@ -58,11 +65,10 @@ async def keep_connected(
         )
         attempt += 1
         refused = outcome.end in (End.REJECTED, End.REFUSED)
-        announce(
-            "refused" if refused else "offline",
-            reason=outcome.reason,
-            retryInSeconds=round(seconds, 3),
-        )
+        shown: dict[str, Any] = {"reason": outcome.reason, "retryInSeconds": round(seconds, 3)}
+        if refused and "auth_failed" in outcome.reason:
+            shown["hint"] = _AUTH_FAILED_HINT
+        announce("refused" if refused else "offline", **shown)
         log("warning" if refused else "info", "disconnected", reason=outcome.reason, retry=seconds)
         try:
             await asyncio.wait_for(stopping.wait(), seconds)

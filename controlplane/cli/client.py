@@ -94,7 +94,7 @@ class HubClient:
             data = answer.read(MAX_ANSWER_BYTES)
         answer.release_conn()
         if answer.status >= 400:
-            raise _problem(answer.status, data)
+            raise self._problem(answer.status, data, path)
         if not data:
             return None
         try:
@@ -107,7 +107,7 @@ class HubClient:
         answer = self._send("GET", path, None, query, None, None)
         with self._broken_off():
             if answer.status >= 400:
-                raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+                raise self._problem(answer.status, answer.read(MAX_ANSWER_BYTES), path)
             try:
                 yield from answer.stream(65536)
             finally:
@@ -127,7 +127,7 @@ class HubClient:
         headers = {"Accept": "text/event-stream"}
         answer = self._send("GET", path, None, None, headers, read_seconds)
         if answer.status >= 400:
-            raise _problem(answer.status, answer.read(MAX_ANSWER_BYTES))
+            raise self._problem(answer.status, answer.read(MAX_ANSWER_BYTES), path)
         return self._read_events(answer)
 
     def _read_events(self, answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:
@@ -173,7 +173,22 @@ class HubClient:
         except urllib3.exceptions.ReadTimeoutError as exc:
             raise CliError(f"{self.url} took too long to answer", exit_code=TIMED_OUT) from exc
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
-            raise UnreachableError(f"no hub answers at {self.url}") from exc
+            raise UnreachableError(
+                f"no hub answers at {self.url}; start one (`writ hub run`) or set WRIT_URL"
+            ) from exc
+
+    def _problem(self, status: int, data: bytes, path: str) -> ProblemError:
+        problem = _parse_problem(data)
+        # Elsewhere it may be about a password.
+        about_key = path == "/me" or not path.startswith(("/login", "/me/"))
+        if about_key and status == 401 and problem.get("code") == "unauthenticated":
+            # The hub tells a missing key and a wrong one in the same words; only we know which.
+            if "Authorization" in self._headers:
+                told = "the hub does not take this key: it is wrong, revoked or of another hub"
+            else:
+                told = "no key: set WRIT_API_KEY, or `writ login` once"
+            problem = {**problem, "detail": told}
+        return ProblemError(status, problem)
 
 
 def _is_address(url: str) -> bool:
@@ -190,12 +205,12 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _problem(status: int, data: bytes) -> ProblemError:
+def _parse_problem(data: bytes) -> dict[str, Any]:
     try:
         problem = json.loads(data)
     except ValueError:
         problem = {}
-    return ProblemError(status, problem if isinstance(problem, dict) else {})
+    return problem if isinstance(problem, dict) else {}
 
 
 def _parse_events(answer: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:

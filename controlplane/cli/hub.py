@@ -80,7 +80,7 @@ def init(session: Session, /, **flags: Any) -> None:
 @_config
 @click.pass_obj
 def run(session: Session, /, **flags: Any) -> None:
-    """Serve agents, REST and the dashboard on one port until SIGTERM."""
+    """Serve agents and REST on one port until SIGTERM."""
     settings = _settings(flags)
     from controlplane.first_start import init_hub
     from controlplane.server import run_hub

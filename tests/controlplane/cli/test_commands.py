@@ -166,6 +166,15 @@ def test_4_the_caller_may_not(desk: Desk) -> None:
     assert_one_line(desk.writ("whoami", WRIT_API_KEY="writ_wrong"), 4)
 
 
+def test_4_a_wrong_key_and_a_missing_one_are_told_apart(desk: Desk) -> None:
+    wrong = desk.writ("agents", "list", WRIT_API_KEY="writ_wrong")
+    assert wrong.code == 4
+    assert "does not take this key" in wrong.err
+    missing = desk.writ("whoami", WRIT_API_KEY="")
+    assert missing.code == 4
+    assert "WRIT_API_KEY" in missing.err
+
+
 def test_5_the_state_does_not_allow_it(desk: Desk) -> None:
     done = desk.json("run", "worker", "echo")
     assert_one_line(desk.writ("intents", "cancel", done["id"]), 5)
