@@ -181,7 +181,11 @@ def create_join_token(session: Session, /, auto_approve: bool, **fields: Any) ->
     if session.printer.for_people:
         click.echo(made["token"])
         session.printer.say(f"\nOn the agent's machine, before {made['expiresAt']}:")
-        session.printer.say("  writ agent join TOKEN && writ agent run")
+        glob = fields["name"] or ""
+        wish = f" --name {glob}" if glob and not set(glob) & set("*?[") else " --name NAME"
+        if glob and wish == " --name NAME":
+            session.printer.say(f"(NAME must match {glob})")
+        session.printer.say(f"  writ agent run --join TOKEN{wish}")
     else:
         session.printer.data(made)
 

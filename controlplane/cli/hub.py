@@ -105,8 +105,9 @@ def run(session: Session, /, **flags: Any) -> None:
 @_data_dir
 @_database_url
 @_config
+@click.option("--all", "show_all", is_flag=True, help="Settings at their defaults too.")
 @click.pass_context
-def doctor(ctx: click.Context, /, **flags: Any) -> None:
+def doctor(ctx: click.Context, /, show_all: bool, **flags: Any) -> None:
     """Print each setting, where it came from, and what is unsafe; exit 1 when something is broken.
 
     Secrets are shown as set or not, never by value.
@@ -119,11 +120,15 @@ def doctor(ctx: click.Context, /, **flags: Any) -> None:
     if not session.printer.for_people:
         session.printer.data(report)
     else:
-        session.printer.table(
-            ["SETTING", "VALUE", "FROM"],
-            [[row["name"], row["value"], row["origin"]] for row in report["settings"]],
-        )
-        click.echo()
+        chosen = [one for one in report["settings"] if show_all or one["origin"] != "default"]
+        if chosen:
+            session.printer.table(
+                ["SETTING", "VALUE", "FROM"],
+                [[row["name"], row["value"], row["origin"]] for row in chosen],
+            )
+            click.echo()
+        if not show_all:
+            session.printer.say("The rest are defaults: --all shows them.\n")
         for row in report["checks"]:
             colour = {"ok": "green", "unsafe": "yellow", "broken": "red"}[row["verdict"]]
             click.echo(f"{click.style(row['verdict'].ljust(7), fg=colour)} {row['says']}")
