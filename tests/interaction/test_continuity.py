@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 from tests.interaction.fixtures import Fleet
@@ -61,6 +62,28 @@ def test_a_queued_order_is_cancelled_at_once_and_never_done(fleet: Fleet) -> Non
         other = system.order_with(agent, "files.write", append(agent, "after"))
         assert system.end(other)["state"] == "succeeded"
         assert agent.lines("witness") == ["after"]
+
+
+def test_an_agent_put_back_to_a_backup_is_not_given_a_done_order_again(fleet: Fleet) -> None:
+    """The agent has forgotten the order; the hub has not, and its record says that it ended."""
+    system = fleet.system
+    with system.agent("restored", allow=["files.*"]) as agent:
+        agent.kill()
+        backup = agent.folder.with_name("restored-backup")
+        shutil.copytree(agent.folder, backup)
+        agent.start()
+        done = system.order_with(agent, "files.write", append(agent, "once"))
+        first = system.end(done)
+        assert first["state"] == "succeeded"
+        agent.kill()
+        shutil.rmtree(agent.folder)
+        shutil.copytree(backup, agent.folder)
+        agent.start()
+        agent.state("online")
+        other = system.order_with(agent, "files.write", append(agent, "after"))
+        assert system.end(other)["state"] == "succeeded"
+        assert agent.lines("witness") == ["once", "after"]
+        assert system.intent(done)["documents"] == first["documents"]
 
 
 def test_a_hub_that_stops_drains_and_its_agents_come_back_by_themselves(
