@@ -4,8 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ONCE   ?= 0
-# the long ones first, so that no worker is left alone with them at the end
-TESTS  ?= tests/faults tests/interaction tests
+TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
