@@ -10,7 +10,7 @@ import pytest
 
 from protocol.envelope import seal_control
 from protocol.errors import BadDigestError, FrameTooLargeError, SessionStateError
-from protocol.messages import ErrorMessage, Heartbeat, IntentProgress, dump_payload
+from protocol.messages import ErrorMessage, Heartbeat, PeerIntent, dump_payload
 from protocol.session import (
     ControlReceived,
     DocumentReceived,
@@ -187,9 +187,9 @@ def wire_id(wire: bytes) -> str:
 
 def test_a_frame_too_large_to_send_uses_no_sequence_number() -> None:
     pair = Pair().go_online()
-    progress = IntentProgress(intent_id=pair.next_id(), index=0, kind="log", data="x" * 1_100_000)
+    wish = PeerIntent(intent={"pad": "x" * 1_100_000}, delegations=())
     with pytest.raises(FrameTooLargeError):
-        pair.agent.send(progress, now=pair.now, id=pair.next_id())
+        pair.agent.send(wish, now=pair.now, id=pair.next_id())
     with pytest.raises(FrameTooLargeError):
         pair.agent.send_document(b"x" * 1_048_577)
     pair.agent.send(HEARTBEAT, now=pair.now, id=pair.next_id())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -106,6 +107,8 @@ def test_a_plug_in_that_cannot_be_used_is_reported_and_passed_over(
     assert "fine.action" in discovery.executors
     assert set(discovery.executors) >= BUILT_IN
     assert type(discovery.executors["echo"]).__module__ == "agentd.executors.echo"
+    # whatever another test has done to the process's loggers
+    caplog.set_level(logging.WARNING, logger="agentd")
     load_executors(ExecutorSettings())
     assert "broken-one" in caplog.text
 
