@@ -60,7 +60,7 @@ bench: $(VENV)/.dev ## the published numbers
 lock: $(VENV)/.dev ## resolve requirements/*.txt anew (hashes, no addresses)
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra s3 pyproject.toml requirements/build.in -o requirements/hub.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra postgres --extra s3 --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra postgres --extra s3 --extra nats --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 
 docs: $(VENV)/.dev ## write docs/reference/cli.md and settings.md anew
 	@$(BIN)/python -m docs.generate
