@@ -14,12 +14,13 @@ from urllib.parse import urljoin
 from pydantic import AfterValidator, BaseModel, Field, JsonValue, field_validator
 
 from agentd.errors import ExecutorError
-from agentd.executors.addresses import Network, matches_host, parse_networks
+from agentd.executors.addresses import matches_host
 from agentd.executors.base import Params, Work, check_output
 from agentd.executors.blocking import NETWORK, Halt
 from agentd.executors.files import encode_content
-from agentd.executors.http_target import MAX_URL_CHARS, Target, parse_target
 from agentd.executors.settings import DEFAULT_HTTP_BODY_BYTES
+from protocol.addresses import Network, parse_networks
+from protocol.http_target import MAX_URL_CHARS, Target, parse_target
 
 MAX_HEADERS: Final = 50
 MAX_HEADER_CHARS: Final = 8_000

@@ -23,13 +23,13 @@ import urllib3
 from urllib3.connection import HTTPConnection
 
 from agentd.errors import ExecutorError
-from agentd.executors.addresses import Network, is_reachable
 from agentd.executors.blocking import Halt
+from protocol.addresses import Network, is_reachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from agentd.executors.http_target import Target
+    from protocol.http_target import Target
 
 MAX_ADDRESSES: Final = 4
 CHUNK_BYTES: Final = 65536

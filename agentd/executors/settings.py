@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from agentd.errors import SettingsError
-from agentd.executors.addresses import parse_networks
 from agentd.sandbox import LEVELS, Sandbox, SandboxLimits
+from protocol.addresses import parse_networks
 
 DEFAULT_HTTP_BODY_BYTES: Final = 8 * 1024 * 1024
 

@@ -4,8 +4,9 @@ import ipaddress
 
 import pytest
 
-from agentd.executors.addresses import is_reachable, matches_host, parse_networks
-from agentd.executors.http_target import parse_target
+from agentd.executors.addresses import matches_host
+from protocol.addresses import is_reachable, parse_networks
+from protocol.http_target import parse_target
 
 CLOSED_ROWS = (
     "0.0.0.0 0.1.2.3 10.1.2.3 100.64.0.1 127.0.0.1 127.255.255.254 169.254.169.254",

@@ -1,4 +1,4 @@
-"""What a URL of an order says, taken apart once and strictly. Pure."""
+"""What a URL that others gave us says, taken apart once and strictly. Pure."""
 
 from __future__ import annotations
 
