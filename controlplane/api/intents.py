@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import Field, model_validator
 
+from controlplane.api.audit import InclusionView
 from controlplane.api.idempotency import keep_answer, take_claim
 from controlplane.api.operation import Body, Call, Query, Reply, Stream, operation
 from controlplane.api.sse import check_room, event_stream, format_event
@@ -23,6 +24,7 @@ from controlplane.api.views import (
     output_view,
     page_view,
 )
+from controlplane.audit.service import prove_inclusion
 from controlplane.errors import InvalidFieldError
 from controlplane.files.service import outputs_of
 from controlplane.intents.cancellation import cancel_intent
@@ -307,6 +309,18 @@ async def show(call: Call) -> Any:
 
 
 @operation(
+    "GET",
+    "/api/v1/intents/{id}/inclusion",
+    permission="intents.read",
+    result=InclusionView,
+)
+async def inclusion(call: Call) -> Any:
+    """Prove that the record holds the end of this order, or else its beginning."""
+    record, _ = await load_intent(call.hub, call.actor, call.path["id"])
+    return await prove_inclusion(call.hub, index=None, intent=record.id)
+
+
+@operation(
     "POST",
     "/api/v1/intents/{id}/cancel",
     permission="intents.cancel",
@@ -376,4 +390,4 @@ async def _still_visible(call: Call, record: IntentRecord) -> None:
     check_visible(await call.authenticate_again(), record)
 
 
-OPERATIONS = [submit, submit_many, submit_document, list_, show, cancel, events]
+OPERATIONS = [submit, submit_many, submit_document, list_, show, inclusion, cancel, events]

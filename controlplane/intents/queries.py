@@ -12,9 +12,10 @@ from controlplane.context import Hub
 from controlplane.errors import HiddenError
 from controlplane.events import SubscriberLaggedError
 from controlplane.intents.state import is_terminal
+from protocol.envelope import parse_document
 from protocol.messages.intents import IntentState
 from storage.pages import Page
-from storage.records import IntentRecord
+from storage.records import DelegationRecord, IntentRecord
 from storage.unit_of_work import UnitOfWork
 
 _LOOK_AGAIN_SECONDS = 2.0
@@ -100,19 +101,28 @@ def _documents(uow: UnitOfWork, record: IntentRecord) -> dict[str, Any]:
         found = uow.documents.get(document_id, signer)
         return None if found is None else found.wire.decode()
 
-    approvals = []
-    for request in uow.approvals.of_intent(record.id):
-        approvals += [one.wire.decode() for one in uow.approvals.decisions(request.id)]
-    delegations = uow.delegations.get_many(list(record.delegation_ids))
-    if not delegations:
-        # The hub's own orders name no proof: their chain is the delegation told in `hello`.
-        delegations = [
-            one for one in uow.delegations.for_subject(record.signer) if one.source == "hub"
-        ]
+    decisions = [
+        decision
+        for request in uow.approvals.of_intent(record.id)
+        for decision in uow.approvals.decisions(request.id)
+    ]
+    chains = {one.id: one for one in _chain(uow, record.delegation_ids, record.signer)}
+    for decision in decisions:
+        named = parse_document(decision.wire).payload.get("proof")
+        proof = [str(one) for one in named] if isinstance(named, list) else []
+        chains.update((one.id, one) for one in _chain(uow, proof, decision.signer))
     return {
         "intent": text(record.id, record.signer),
         "result": text(record.result_document_id, record.agent_did),
         "cancel": text(record.cancel_document_id),
-        "delegations": [one.wire.decode() for one in delegations],
-        "approvals": approvals,
+        "delegations": [one.wire.decode() for one in chains.values()],
+        "approvals": [one.wire.decode() for one in decisions],
     }
+
+
+def _chain(uow: UnitOfWork, proof: Sequence[str], signer: str) -> list[DelegationRecord]:
+    """Return the held delegations that a document names, or by which its signer is a hub."""
+    if proof:
+        return list(uow.delegations.get_many(list(proof)))
+    # What the hub signs names no proof: its chain is the delegation told in `hello`.
+    return [one for one in uow.delegations.for_subject(signer) if one.source == "hub"]

