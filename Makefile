@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub bench fuzz soak faults lock docs clean
+.PHONY: help demo test check format hub bench fuzz soak faults model lock docs clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ fuzz: $(VENV)/.dev ## three minutes of hostile frames
 
 faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
 	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800
+
+model: $(VENV)/.dev ## every order of events a small world can meet, deeper and longer than in the tests
+	@WRIT_MODEL_DEPTH=8 WRIT_MODEL_WALKS=2000 $(BIN)/python -m pytest tests/model -q -s --timeout=3600
 
 bench: $(VENV)/.dev ## the published numbers
 	@$(BIN)/python -m tests.benchmarks

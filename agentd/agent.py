@@ -281,6 +281,8 @@ class Agent:
         await self.standing.greet(
             event.hub, event.delegation, lambda c: add_session(c, session, now_ms)
         )
+        # An order on its way to disk must be among those held: the hub may expire what is not.
+        self._state.settle()
         return make_registration(
             event.payload.challenge,
             name=self._settings.name,

@@ -105,6 +105,10 @@ class StateDatabase:
         value: T = job.value
         return value
 
+    def settle(self) -> None:
+        """Put on disk what is queued, now: what is read afterwards has all that was decided."""
+        self._flush()
+
     def close(self) -> None:
         """Finish what is queued and close the file."""
         if self._closed:
