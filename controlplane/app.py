@@ -33,7 +33,7 @@ from controlplane.hub.registry import Registry
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
 from controlplane.mending import mend_after_change
-from controlplane.secrets import SecretBox
+from controlplane.secret_keeper import SecretKeeper
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
 
@@ -63,7 +63,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
     registry, events = Registry(), EventBus()
     files = None
     try:
-        secrets = SecretBox(identity.secrets_key)
+        secrets = await SecretKeeper.load(settings.effective_secrets_key_file, database)
         storage = await StorageKeeper.load(settings, secrets, database)
         files = storage.files
         dispatcher = Dispatcher(

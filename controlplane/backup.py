@@ -18,7 +18,7 @@ from typing import Any
 
 from controlplane.errors import HubError
 from controlplane.key_files import make_private_folder
-from controlplane.settings import HubSettings
+from controlplane.settings import SECRETS_KEY_FILE, HubSettings
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -55,10 +55,16 @@ def write_backup(settings: HubSettings, file: Path) -> dict[str, Any]:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(file)
+    except BackupError:
+        part.unlink(missing_ok=True)
+        raise
     except (OSError, sqlite3.Error) as exc:
         part.unlink(missing_ok=True)
         raise BackupError(f"{file} cannot be written: {exc}") from exc
-    return {"file": str(file), "members": members, "bytes": file.stat().st_size}
+    made: dict[str, Any] = {"file": str(file), "members": members, "bytes": file.stat().st_size}
+    if settings.secrets_key_file is not None:
+        made["notInIt"] = str(settings.secrets_key_file)
+    return made
 
 
 def read_backup(settings: HubSettings, file: Path) -> dict[str, Any]:
@@ -92,6 +98,8 @@ def read_backup(settings: HubSettings, file: Path) -> dict[str, Any]:
 
 def _add_members(archive: tarfile.TarFile, settings: HubSettings) -> list[str]:
     members = ["keys"]
+    secrets_key = settings.keys_dir / SECRETS_KEY_FILE
+    kept = secrets_key.read_bytes() if secrets_key.exists() else None
     archive.add(settings.keys_dir, "keys")
     url = settings.effective_database_url
     if url.startswith("sqlite"):
@@ -105,6 +113,8 @@ def _add_members(archive: tarfile.TarFile, settings: HubSettings) -> list[str]:
                 live.backup(saved)
             archive.add(copy, "hub.db")
         members.append("hub.db")
+    if kept is not None and secrets_key.read_bytes() != kept:
+        raise BackupError("the key of the secrets was changed meanwhile: run it again")
     files = Path(settings.effective_files_url)
     if "://" not in settings.effective_files_url and files.is_dir():
         archive.add(files, "files")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from controlplane.directory import AgentDirectory
     from controlplane.events import EventBus
     from controlplane.file_stores import StorageKeeper
-    from controlplane.secrets import SecretBox
+    from controlplane.secret_keeper import SecretKeeper
     from controlplane.telemetry import Metrics
     from storage.database import Database
     from storage.files.succession import FileStoreSuccession
@@ -102,7 +102,7 @@ class Hub:
     dispatcher: Dispatcher
     events: EventBus
     metrics: Metrics
-    secrets: SecretBox
+    secrets: SecretKeeper
     agents: AgentDirectory
     authenticator: Authenticator
     record: Record

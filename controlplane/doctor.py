@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from controlplane.identity import HubIdentity
 from controlplane.settings import HubSettings
+from controlplane.wrapping_keys import load_wrapping_keys
 from protocol.errors import Error
 from storage.database import Database
 
@@ -34,6 +35,7 @@ async def examine(settings: HubSettings) -> dict[str, Any]:
         _check_disk(settings),
         _check_conditions(),
         await _check_database(settings),
+        await _check_secrets(settings),
     ]
     return {"settings": rows, "checks": checks}
 
@@ -93,6 +95,25 @@ def _check_conditions() -> dict[str, str]:
     if importlib.util.find_spec("cel") is None:
         return _row("conditions", "unsafe", "no CEL engine: conditions cannot be tested here")
     return _row("conditions", "ok", "the CEL engine is installed")
+
+
+async def _check_secrets(settings: HubSettings) -> dict[str, str]:
+    path = settings.effective_secrets_key_file
+    try:
+        keys = load_wrapping_keys(path)
+        database = await Database.open(settings.effective_database_url, create=False)
+        try:
+            in_force = await database.read(lambda uow: uow.wrapping_keys.list())
+        finally:
+            await database.close()
+    except Error as exc:
+        return _row("secrets", "broken", f"{exc.message} [{exc.code}]")
+    if in_force and not any(one.id in keys.boxes for one in in_force):
+        return _row("secrets", "broken", f"{path} does not hold the key of this database's secrets")
+    if len(in_force) > 1:
+        says = "a rotation of secrets was broken off: run `writ hub rotate-secrets` again"
+        return _row("secrets", "unsafe", says)
+    return _row("secrets", "ok", f"secrets are sealed under key {keys.present} of {path}")
 
 
 async def _check_database(settings: HubSettings) -> dict[str, str]:

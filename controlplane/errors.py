@@ -86,7 +86,7 @@ class PersonNotCoveredError(HubError):
 
 
 class SecretError(HubError):
-    """An encrypted value that this hub's secrets key does not open."""
+    """An encrypted value that no key of this hub opens."""
 
     code = "secret_unreadable"
 

@@ -28,14 +28,27 @@ POINTS: Final = frozenset(
         "decision_committed",
     }
 )
-"""Every name that `reach` is called with; a fault test walks them."""
+"""Every name that `reach` is called with while a hub serves; a fault test walks them."""
+
+ROTATION_POINTS: Final = frozenset(
+    {
+        "secrets_key_written",
+        "secrets_key_in_force",
+        "secrets_batch_rewrapped",
+        "secrets_data_keys_made",
+        "secrets_batch_resealed",
+        "secrets_keys_retired",
+        "secrets_old_key_forgotten",
+    }
+)
+"""The same in `writ hub rotate-secrets`."""
 
 
 def _parse(text: str | None) -> tuple[str, int] | None:
     if not text:
         return None
     name, _, count = text.partition(":")
-    if name not in POINTS:
+    if name not in POINTS | ROTATION_POINTS:
         raise ValueError(f"WRIT_FAULT names no fault point: {name}")
     return name, int(count or "1")
 
@@ -48,7 +61,7 @@ def reach(point: str) -> None:
     """Return, unless a test has armed `point`: then this process is gone (SIGKILL).
 
     Args:
-        point: one of `POINTS`.
+        point: one of `POINTS` or `ROTATION_POINTS`.
     """
     global _reached
     if _armed is None or _armed[0] != point:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from controlplane.errors import InvalidFieldError, SecretError
-from controlplane.secrets import SecretBox
+from controlplane.secret_keeper import SecretKeeper, data_key_id
 from controlplane.settings import HubSettings
 from storage.files.base import FileStore
 from storage.files.credentials import S3Credentials
@@ -93,7 +93,7 @@ def open_place(settings: HubSettings, place: Place) -> FileStore:
     )
 
 
-def seal_place(secrets: SecretBox, place: Place) -> dict[str, Any]:
+def seal_place(secrets: SecretKeeper, place: Place) -> dict[str, Any]:
     """Return the JSON form of a place; its credentials only this hub can open."""
     sealed = None
     if place.credentials is not None:
@@ -109,7 +109,7 @@ def seal_place(secrets: SecretBox, place: Place) -> dict[str, Any]:
     }
 
 
-def unseal_place(secrets: SecretBox, value: Mapping[str, Any]) -> Place:
+def unseal_place(secrets: SecretKeeper, value: Mapping[str, Any]) -> Place:
     """Return the place that `seal_place` put away.
 
     Raises:
@@ -124,3 +124,23 @@ def unseal_place(secrets: SecretBox, value: Mapping[str, Any]) -> Place:
         except (ValueError, TypeError) as exc:
             raise SecretError("the credentials of the file store cannot be read") from exc
     return Place(value.get("url"), value.get("endpoint"), value.get("region"), credentials)
+
+
+def reseal_place(
+    secrets: SecretKeeper, value: Mapping[str, Any]
+) -> tuple[dict[str, Any], frozenset[str | None]]:
+    """Return the JSON form with the credentials under the present data key, and the key it names.
+
+    Credentials that do not open stay as they are.
+    """
+    sealed = value.get("credentials")
+    if sealed is None:
+        return dict(value), frozenset()
+    data = base64.b64decode(sealed)
+    try:
+        if not secrets.is_current(data, None):
+            data = secrets.seal(secrets.open(data, place=_SEALED_FOR), place=_SEALED_FOR)
+    except SecretError:
+        return dict(value), frozenset({data_key_id(data)})
+    made = {**value, "credentials": base64.b64encode(data).decode()}
+    return made, frozenset({data_key_id(data)})

@@ -17,7 +17,7 @@ import structlog
 from controlplane.access.authorize import Actor
 from controlplane.errors import HubError, PreconditionError, StateConflictError
 from controlplane.file_places import Place, open_place, seal_place, unseal_place
-from controlplane.secrets import SecretBox
+from controlplane.secret_keeper import SecretKeeper
 from controlplane.settings import HubSettings
 from protocol.errors import Error
 from storage.database import Database
@@ -74,7 +74,7 @@ class StorageKeeper:
     """Keeps the file stores of a hub process in step with the choice in the database."""
 
     def __init__(
-        self, settings: HubSettings, secrets: SecretBox, database: Database, storage: Storage
+        self, settings: HubSettings, secrets: SecretKeeper, database: Database, storage: Storage
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -86,7 +86,7 @@ class StorageKeeper:
 
     @classmethod
     async def load(
-        cls, settings: HubSettings, secrets: SecretBox, database: Database
+        cls, settings: HubSettings, secrets: SecretKeeper, database: Database
     ) -> StorageKeeper:
         """Return a keeper with the stores of the choice in the database.
 
@@ -203,7 +203,7 @@ def merge_place(before: Place, changes: dict[str, Any]) -> Place:
     return replace(before, **changes)
 
 
-def _parse(secrets: SecretBox, record: SettingRecord | None) -> Storage:
+def _parse(secrets: SecretKeeper, record: SettingRecord | None) -> Storage:
     if record is None:
         return Storage(Place(), (), 0, None, None)
     return Storage(

@@ -19,13 +19,13 @@ from controlplane.errors import HalfInitialisedError, NotInitialisedError
 from controlplane.key_change import finish_change
 from controlplane.key_files import (
     load_private_key,
-    load_secret_bytes,
     make_private_folder,
     save_private_bytes,
     save_private_key,
     sync_folder,
 )
-from controlplane.settings import HubSettings
+from controlplane.settings import SECRETS_KEY_FILE, HubSettings
+from controlplane.wrapping_keys import KEY_BYTES
 from protocol.envelope import Envelope, envelope_from_value, parse_document, seal_document
 from protocol.errors import Error
 from protocol.key_rotation import verify_root_rotations
@@ -33,7 +33,6 @@ from protocol.keys import PublicKey, Signer, SigningKey
 from protocol.strict_json import parse_strict_json
 from protocol.timestamps import format_timestamp
 
-SECRETS_KEY_BYTES: Final = 32
 HUB_LIFETIME: Final = timedelta(days=2 * 365)
 """How long the root trusts the hub, the log and the first operator before it must sign anew."""
 HUB_ACTIONS: Final = (
@@ -60,7 +59,6 @@ class HubIdentity:
     root: PublicKey
     hub_key: SigningKey = field(repr=False)
     log_key: SigningKey = field(repr=False)
-    secrets_key: bytes = field(repr=False)
     hub_delegation: Envelope = field(repr=False)
     log_delegation: Envelope = field(repr=False)
     operator_delegation: Envelope = field(repr=False)
@@ -131,7 +129,6 @@ class HubIdentity:
             root=root,
             hub_key=hub_key,
             log_key=log_key,
-            secrets_key=load_secret_bytes(folder / "secrets.key", SECRETS_KEY_BYTES),
             hub_delegation=hub_delegation,
             log_delegation=log_delegation,
             operator_delegation=operator_delegation,
@@ -170,7 +167,8 @@ def make_identity(settings: HubSettings) -> HubIdentity:
         save_private_key(unfinished / f"{name}.pem", key, passphrase)
         delegation = root_delegation(root, key.public_key, actions, max_depth=depth, now=moment)
         save_private_bytes(unfinished / f"{name}-delegation.json", delegation.wire)
-    save_private_bytes(unfinished / "secrets.key", os.urandom(SECRETS_KEY_BYTES))
+    if settings.secrets_key_file is None:
+        save_private_bytes(unfinished / SECRETS_KEY_FILE, os.urandom(KEY_BYTES))
     sync_folder(unfinished)
     unfinished.rename(settings.keys_dir)
     sync_folder(settings.data_dir)

@@ -31,7 +31,7 @@ def load_private_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
     Raises:
         KeyFileError: missing, unreadable, readable by others, or not an Ed25519 key.
     """
-    return parse_private_key_pem(_load_guarded(path), passphrase)
+    return parse_private_key_pem(load_guarded_bytes(path), passphrase)
 
 
 def save_private_key(path: Path, key: SigningKey, passphrase: bytes | None = None) -> None:
@@ -57,15 +57,7 @@ def load_sealing_key(path: Path, *, create: bool = False) -> EncryptionKey:
     beside = path if path.name.endswith(SEALING_SUFFIX) else path.with_suffix(SEALING_SUFFIX)
     if create and not beside.exists():
         save_private_bytes(beside, encode_encryption_key(EncryptionKey(os.urandom(32))))
-    return parse_encryption_key(_load_guarded(beside))
-
-
-def load_secret_bytes(path: Path, length: int) -> bytes:
-    """Return the `length` raw bytes kept in `path` under the same guard as a private key."""
-    data = _load_guarded(path)
-    if len(data) != length:
-        raise KeyFileError(f"{path.name} does not hold {length} bytes")
-    return data
+    return parse_encryption_key(load_guarded_bytes(beside))
 
 
 def save_private_bytes(path: Path, data: bytes) -> None:
@@ -106,7 +98,12 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _load_guarded(path: Path) -> bytes:
+def load_guarded_bytes(path: Path) -> bytes:
+    """Return what a private file holds.
+
+    Raises:
+        KeyFileError: missing, unreadable, or readable by others.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as exc:

@@ -22,6 +22,8 @@ from controlplane.intents.service import announce
 from controlplane.people.standing import settle_everybody
 from controlplane.policies.service import refresh_policies
 from controlplane.policies.signing import renew_expiring
+from controlplane.secret_keeper import REFRESH_SECONDS
+from controlplane.secret_rotation import destroy_retired
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -41,6 +43,8 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (1.0, advance_rollouts),
             (5.0, measure),
             (5.0, follow_storage),
+            (REFRESH_SECONDS, follow_data_keys),
+            (600.0, destroy_data_keys),
             (600.0, renew_policies),
             (3_600.0, mend_policies),
             (600.0, settle_everybody),
@@ -107,6 +111,16 @@ async def measure(hub: Hub) -> None:
 async def follow_storage(hub: Hub) -> None:
     """Use the file store that was chosen through another hub process."""
     await hub.storage.refresh()
+
+
+async def follow_data_keys(hub: Hub) -> None:
+    """Know the data keys that other processes have made or destroyed."""
+    await hub.secrets.refresh()
+
+
+async def destroy_data_keys(hub: Hub) -> None:
+    """Destroy data keys that were replaced and that nothing is sealed with any more."""
+    await destroy_retired(hub.database, hub.secrets)
 
 
 async def renew_policies(hub: Hub) -> None:

@@ -1,7 +1,8 @@
-"""Secrets at rest: sealed with the hub's secrets key, bound to the place they are kept in.
+"""One key and what it seals, bound to the place it is kept in.
 
 XChaCha20-Poly1305 of libsodium with a random 24-byte nonce. The associated data names table, row
-and column, so that a sealed value copied to another place no longer opens.
+and column, so that a sealed value copied to another place no longer opens. Which key seals what is
+`controlplane.secret_keeper`'s.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class SecretBox:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:
-            raise ValueError("the secrets key has 32 bytes")
+            raise ValueError("a key has 32 bytes")
         self._key = key
 
     def seal(self, secret: bytes, *, place: str) -> bytes:
@@ -60,4 +61,4 @@ class SecretBox:
                 body, _VERSION + place.encode(), nonce, self._key
             )
         except CryptoError as exc:
-            raise SecretError("a secret that this hub's secrets key does not open") from exc
+            raise SecretError("a secret that this key does not open") from exc

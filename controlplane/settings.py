@@ -20,6 +20,7 @@ from controlplane.errors import SettingsError
 from protocol import limits
 
 _MAX_SETTING_FILE_BYTES = 64 * 1024
+SECRETS_KEY_FILE = "secrets.key"
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
@@ -60,6 +61,7 @@ class HubSettings(BaseModel):
     files_url: str = ""
     root_key_file: Path | None = None
     key_passphrase: SecretStr | None = None
+    secrets_key_file: Path | None = None
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
@@ -130,6 +132,11 @@ class HubSettings(BaseModel):
     def keys_dir(self) -> Path:
         """The folder of the hub's own keys."""
         return self.data_dir / "keys"
+
+    @property
+    def effective_secrets_key_file(self) -> Path:
+        """The file of the keys that wrap data keys: the one named, else that of the data folder."""
+        return self.secrets_key_file or self.keys_dir / SECRETS_KEY_FILE
 
     @property
     def effective_database_url(self) -> str:

@@ -11,6 +11,7 @@ from storage.repositories.api_keys import ApiKeys
 from storage.repositories.approvals import Approvals
 from storage.repositories.audit import Audit
 from storage.repositories.ceremonies import Ceremonies, Identities, RateWindows
+from storage.repositories.data_keys import DataKeys, WrappingKeys
 from storage.repositories.delegations import Delegations
 from storage.repositories.device_logins import DeviceLogins
 from storage.repositories.documents import Documents
@@ -25,6 +26,7 @@ from storage.repositories.policies import Policies
 from storage.repositories.realms import Realms
 from storage.repositories.registrations import Registrations
 from storage.repositories.revocations import Revocations
+from storage.repositories.sealed_rows import SealedRows
 from storage.repositories.sessions import Sessions
 from storage.repositories.settings import Settings
 from storage.repositories.users import Users
@@ -60,6 +62,9 @@ class UnitOfWork:
         self.identities = Identities(transaction)
         self.ceremonies = Ceremonies(transaction)
         self.rate_windows = RateWindows(transaction)
+        self.wrapping_keys = WrappingKeys(transaction)
+        self.data_keys = DataKeys(transaction)
+        self.sealed_rows = SealedRows(transaction)
 
     @property
     def now(self) -> datetime:

@@ -227,6 +227,33 @@ def rotate_root(session: Session, /, root_key: Path, new_root_key: Path, **flags
         session.printer.say(f"To be signed again by {one['issuer']}: {one['id']}")
 
 
+@hub.command("rotate-secrets")
+@click.option("--data-keys", is_flag=True, help="Make new data keys too and seal everything anew.")
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def rotate_secrets(session: Session, /, data_keys: bool, **flags: Any) -> None:
+    """Give the secrets at rest a new key while the hub runs; broken off, run it again."""
+    settings = _settings(flags)
+    from controlplane.secret_rotation import rotate_secrets as rotate
+
+    made = asyncio.run(rotate(settings, data_keys=data_keys, report=session.printer.say))
+    value = {
+        "wrappingKey": made.wrapping_key,
+        "rewrapped": made.rewrapped,
+        "dataKeys": made.data_keys,
+        "resealed": made.resealed,
+        "unreadable": made.unreadable,
+    }
+    session.printer.record(value, [(name, name) for name in value])
+    if settings.secrets_key_file is not None:
+        session.printer.say(
+            f"\nEverything opens with the first key of {settings.secrets_key_file}: "
+            "the others can be taken out of it."
+        )
+
+
 @hub.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_data_dir
@@ -241,6 +268,8 @@ def backup(session: Session, /, file: Path, **flags: Any) -> None:
     made = write_backup(settings, file)
     session.printer.record(made, [("file", "file"), ("members", "members"), ("bytes", "bytes")])
     session.printer.say("It holds private keys: keep it as safe as them.")
+    if "notInIt" in made:
+        session.printer.say(f"Not in it, and needed with it: {made['notInIt']}")
 
 
 @hub.command("restore")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controlplane.errors import HiddenError, SecretError
-from controlplane.secrets import SecretBox
+from controlplane.secret_keeper import SecretKeeper
 from protocol.errors import ExpiredError
 
 UPLOADS_PATH: Final = "/uploads/"
@@ -33,12 +33,12 @@ class Ticket:
     expires: int
 
 
-def seal_ticket(secrets: SecretBox, ticket: Ticket) -> str:
+def seal_ticket(secrets: SecretKeeper, ticket: Ticket) -> str:
     """Return the text that stands for `ticket` in a URL."""
     return secrets.seal(json.dumps(asdict(ticket)).encode(), place=_PLACE).hex()
 
 
-def open_ticket(secrets: SecretBox, text: str, now: datetime) -> Ticket:
+def open_ticket(secrets: SecretKeeper, text: str, now: datetime) -> Ticket:
     """Return the ticket that this hub sealed.
 
     Raises:

@@ -1,7 +1,7 @@
 """Join tokens: single-use tickets into the fleet (SPEC section 5).
 
-The secret is shown once, in the token. What is kept is its SHA-256, sealed with the hub's secrets
-key, so that neither a copied database nor a log lets anybody in.
+The secret is shown once, in the token. What is kept is its SHA-256, sealed with a data key of the
+realm, so that neither a copied database nor a log lets anybody in.
 """
 
 from __future__ import annotations
@@ -78,6 +78,8 @@ async def create_join_token(
     for index, pattern in enumerate(capabilities or ()):
         if not is_action_pattern(pattern):
             raise InvalidFieldError("an action or a pattern", pointer=f"/capabilities/{index}")
+    if not await hub.secrets.prepare(chosen):
+        raise InvalidFieldError(f"no realm {chosen}", pointer="/realm")
     now = clock.now()
     lifetime = (
         limits.JOIN_TOKEN_LIFETIME
@@ -88,7 +90,7 @@ async def create_join_token(
     key = hashlib.sha256(secret).digest()
     record = JoinTokenRecord(
         id=token_id,
-        sealed_secret=hub.secrets.seal(key, place=secret_place(token_id)),
+        sealed_secret=hub.secrets.seal(key, place=secret_place(token_id), realm=chosen),
         created_by=actor.subject,
         created_at=now,
         expires_at=now + lifetime,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from controlplane.fleet.join_tokens import secret_place
-from controlplane.secrets import SecretBox
+from controlplane.secret_keeper import SecretKeeper
 from protocol.errors import AuthFailedError
 from protocol.join_tokens import verify_join_proof
 from protocol.messages.enrolment import Register
@@ -20,7 +20,7 @@ from storage.unit_of_work import UnitOfWork
 
 def verify_join(
     uow: UnitOfWork,
-    secrets: SecretBox,
+    secrets: SecretKeeper,
     payload: Register,
     wire_payload: dict[str, Any],
     now: datetime,
@@ -40,7 +40,8 @@ def verify_join(
     token = uow.join_tokens.get(payload.join.token_id) if payload.join is not None else None
     if token is None:
         raise AuthFailedError("no such join token")
-    verify_join_proof(secrets.open(token.sealed_secret, place=secret_place(token.id)), wire_payload)
+    key = secrets.open_in(uow, token.sealed_secret, place=secret_place(token.id))
+    verify_join_proof(key, wire_payload)
     usable = token.used_at is None and token.revoked_at is None and now < token.expires_at
     if not usable or not fnmatch.fnmatchcase(payload.name, token.name_pattern):
         raise AuthFailedError("a join token that is used up, over, or for another name")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from controlplane.errors import (
 from controlplane.first_start import DEFAULT_REALM
 from controlplane.people.standing import settle_grants
 from controlplane.people.users import OWNER, check_outranks, check_roles, find_user
+from protocol.errors import Error
 from storage.errors import ConflictError
 from storage.pages import Page
 from storage.records import MemberRecord, RealmRecord, UserRecord
@@ -66,9 +68,13 @@ async def add_realm(
         return made, _set(uow, hub, actor, realm, user, OWNER)
 
     try:
-        return await _done(hub, unit)  # type: ignore[no-any-return]
+        record: RealmRecord = await _done(hub, unit)
     except ConflictError as exc:
         raise InvalidFieldError("this realm exists", pointer="/id") from exc
+    # Only so that every process knows its data key early: whoever seals sees to it again.
+    with contextlib.suppress(Error):
+        await hub.secrets.prepare(realm)
+    return record
 
 
 async def change_realm(
@@ -99,6 +105,8 @@ async def change_realm(
 async def remove_realm(hub: Hub, actor: Actor, realm: str) -> None:
     """Remove a realm in which no agent is; its members lose their roles in it.
 
+    Its data keys are destroyed with it: what was sealed for the realm opens nowhere any more.
+
     Raises:
         StateConflictError: the default realm, or one with agents.
     """
@@ -113,6 +121,7 @@ async def remove_realm(hub: Hub, actor: Actor, realm: str) -> None:
         if uow.agents.matching(realm=realm, limit=1):
             raise StateConflictError("there are agents in this realm")
         members = uow.realms.members(realm)
+        uow.data_keys.destroy_realm(realm)
         uow.realms.delete(realm)
         uow.audit.append("realm.removed", actor.subject, realm, {}, at=now)
         told: list[str] = []
@@ -121,6 +130,7 @@ async def remove_realm(hub: Hub, actor: Actor, realm: str) -> None:
         return None, told
 
     await _done(hub, unit)
+    await hub.secrets.refresh()
 
 
 async def list_members(hub: Hub, actor: Actor, realm: str) -> Sequence[Member]:

@@ -36,6 +36,7 @@ from storage.records.permits import (
     PolicyRecord,
     RevocationsRecord,
 )
+from storage.records.secrets import DataKeyRecord, SealedRow, WrappingKeyRecord
 from storage.records.sign_in import (
     CeremonyRecord,
     DeviceLoginRecord,
@@ -55,6 +56,7 @@ __all__ = [
     "Begin",
     "CeremonyRecord",
     "Checkpoint",
+    "DataKeyRecord",
     "DelegationRecord",
     "DeviceLoginRecord",
     "DocumentAckRecord",
@@ -77,7 +79,9 @@ __all__ = [
     "RegistrationRecord",
     "Replay",
     "RevocationsRecord",
+    "SealedRow",
     "SessionRecord",
     "SettingRecord",
     "UserRecord",
+    "WrappingKeyRecord",
 ]

@@ -1,6 +1,16 @@
 """The one schema: import this package and `metadata` knows every table."""
 
-from storage.tables import audit, delivery, fleet, intents, people, permits, sign_in
+from storage.tables import audit, delivery, fleet, intents, people, permits, secrets, sign_in
 from storage.tables.columns import metadata
 
-__all__ = ["audit", "delivery", "fleet", "intents", "metadata", "people", "permits", "sign_in"]
+__all__ = [
+    "audit",
+    "delivery",
+    "fleet",
+    "intents",
+    "metadata",
+    "people",
+    "permits",
+    "secrets",
+    "sign_in",
+]
