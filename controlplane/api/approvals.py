@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from controlplane import clock
 from controlplane.api.agents import DocumentBody, ReasonBody
 from controlplane.api.operation import Call, View, operation
+from controlplane.api.shapes import Json
 from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.approvals.demand import must_sign, named_in
 from controlplane.approvals.service import (
@@ -20,12 +21,23 @@ from controlplane.approvals.service import (
 )
 
 
+class GivenDecisionView(View):
+    """What one person decided; `by` is `own key`, or `hub`, which then vouches for them."""
+
+    id: str
+    approver: str
+    signer: str
+    by: Literal["own key", "hub"]
+    approved: bool
+    reason: str | None
+    at: str
+
+
 class ApprovalView(View):
     """One call that waits, with what was decided about it.
 
     `approved` of `people` have said yes. `from` names who is asked (DIDs, roles, `*`; null where
-    nobody knows), `signed` whether only decisions by their own keys count. A decision's `by` is
-    `own key` or `hub`, which then vouches for the person.
+    nobody knows), `signed` whether only decisions by their own keys count.
     """
 
     id: str
@@ -35,7 +47,7 @@ class ApprovalView(View):
     agent_name: str | None
     realm: str
     tool: str
-    arguments: Any
+    arguments: Json
     call_digest: str
     rule: str
     people: int
@@ -43,12 +55,12 @@ class ApprovalView(View):
     missing: int
     from_: list[str] | None = Field(alias="from")
     signed: bool
-    state: str
+    state: Literal["pending", "approved", "denied", "expired"]
     ordered_by: str | None
     requested_at: str
     expires_at: str
     decided_at: str | None
-    decisions: list[dict[str, Any]]
+    decisions: list[GivenDecisionView]
 
 
 class ApprovalListQuery(PageQuery):

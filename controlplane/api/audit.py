@@ -8,6 +8,7 @@ import orjson
 from pydantic import Field
 
 from controlplane.api.operation import Call, Query, Stream, View, operation
+from controlplane.api.shapes import JsonObject
 from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.audit.service import (
     checkpoint_view,
@@ -28,7 +29,7 @@ class LeafView(View):
     kind: str
     actor: str
     subject: str
-    data: dict[str, Any]
+    data: JsonObject
     leaf: str
     hash: str
 

@@ -10,6 +10,7 @@ from pydantic import Field
 from controlplane.access.authorize import Actor, realms_with
 from controlplane.api.agents import DocumentBody, ReasonBody
 from controlplane.api.operation import Body, Call, View, operation
+from controlplane.api.shapes import Capability, Limits, WishedCapability
 from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.delegations.reach import is_seen_from
 from controlplane.delegations.revocations import take_revocations
@@ -49,10 +50,10 @@ class DelegationView(View):
     subject: str
     digest: str
     parent: str | None
-    capabilities: list[dict[str, Any]]
+    capabilities: list[Capability]
     conditions: list[str]
     max_depth: int
-    budget: dict[str, Any] | None
+    budget: Limits | None
     source: str
     not_before: str
     expires_at: str
@@ -77,13 +78,13 @@ class IssueBody(Body):
     """
 
     subject: Party
-    capabilities: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=64)]
+    capabilities: Annotated[list[WishedCapability], Field(min_length=1, max_length=64)]
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
     expires_in_seconds: Annotated[int, Field(ge=1, le=MAX_LIFETIME_SECONDS)] = (
         DEFAULT_LIFETIME_SECONDS
     )
     max_depth: Annotated[int, Field(ge=0, le=16)] = 0
-    budget: dict[str, Any] | None = None
+    budget: Limits | None = None
 
 
 class DelegationListQuery(PageQuery):

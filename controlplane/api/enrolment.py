@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from controlplane.api.agents import ReasonBody
 from controlplane.api.operation import Body, Call, Reply, View, operation
+from controlplane.api.shapes import Limits, Rule
 from controlplane.api.views import (
     JoinTokenView,
     PageQuery,
@@ -57,8 +58,8 @@ class IssuedTokenView(View):
 class PolicyBody(Body):
     """Rules and limits in their wire form."""
 
-    rules: Annotated[list[dict[str, Any]], Field(max_length=256)]
-    limits: dict[str, Any] = Field(default_factory=dict)
+    rules: Annotated[list[Rule], Field(max_length=256)]
+    limits: Limits = Field(default_factory=dict)
 
 
 class ApproveBody(Body):

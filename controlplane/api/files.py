@@ -292,6 +292,7 @@ async def show(call: Call) -> Any:
     permission="files.read",
     errors=("range_not_satisfiable", "file_store_refused"),
     media_type=_DOWNLOAD_TYPE,
+    also={206: "The range of it that was asked for"},
 )
 async def content(call: Call) -> Any:
     """The bytes of a file, whole or one range of them; always to be saved, never shown."""

@@ -20,7 +20,7 @@ from controlplane.context import Hub
 
 PUBLIC: Final = "public"
 """The permission of what anybody may read."""
-LOOPBACK_OR_METRICS: Final = "metrics.read"
+_NOTHING_ELSE: Final[Mapping[int, str]] = {}
 
 
 class Body(BaseModel):
@@ -35,6 +35,14 @@ class Query(BaseModel):
     """Base of query parameters: camelCase, read from text, and no unknown ones."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class NoBody(Body):
+    """Nothing: no body, or an empty object."""
+
+
+class NoQuery(Query):
+    """Nothing after the `?`."""
 
 
 class View(BaseModel):
@@ -121,7 +129,8 @@ class Operation:
     idempotency: str
     media_type: str
     streamed: bool
-    step_up: bool = False
+    step_up: bool
+    also: Mapping[int, str]
 
 
 def operation(
@@ -138,6 +147,7 @@ def operation(
     media_type: str = "application/json",
     streamed: bool = False,
     step_up: bool = False,
+    also: Mapping[int, str] = _NOTHING_ELSE,
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes a handler one operation; its docstring is the summary.
 
@@ -145,8 +155,9 @@ def operation(
         method: of HTTP.
         path: with `{name}` for each part that varies.
         permission: one of the permissions, or `PUBLIC`.
-        body: model of the JSON body, or None when none is read.
-        query: model of the query parameters, or None when none are read.
+        body: model of the JSON body, or None for one that says nothing.
+        query: model of the query parameters, or None for none; another one is refused, except
+            where anybody may read (a page may name its version).
         result: what is answered, for the description: a model, or a list of one for a page.
         status: of success.
         errors: codes beyond those that follow from the rest of the declaration.
@@ -155,6 +166,7 @@ def operation(
         media_type: of the answer.
         streamed: the handler reads the body itself, from `Call.parts`: JSON of `body`, or a form
             with one file.
+        also: other statuses with which the result may come, and what each of them tells.
         step_up: whether a session must be of somebody who has just proved who they are.
 
     Raises:
@@ -162,6 +174,10 @@ def operation(
     """
     if permission != PUBLIC and permission not in PERMISSIONS:
         raise ValueError(f"{method} {path}: no such permission {permission}")
+    if body is None and method in ("POST", "PUT", "PATCH"):
+        body = NoBody
+    if query is None and permission != PUBLIC:
+        query = NoQuery
     implied: list[str] = list(errors)
     if permission != PUBLIC:
         implied += ["unauthenticated", "forbidden"]
@@ -172,7 +188,7 @@ def operation(
     if body is not None:
         implied += ["bad_request", "body_too_large", "unsupported_media_type", "invalid_field"]
     if query is not None:
-        implied += ["invalid_field"]
+        implied += ["bad_request", "invalid_field"]
         if "cursor" in query.model_fields:
             implied += ["bad_cursor"]
     if "{" in path:
@@ -204,6 +220,7 @@ def operation(
             media_type=media_type,
             streamed=streamed,
             step_up=step_up,
+            also=also,
         )
 
     return declare

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from controlplane.access.cross_site import own_origin
 from controlplane.api.operation import PUBLIC, Body, Call, Reply, View, operation
+from controlplane.api.shapes import JsonObject
 from controlplane.api.sign_in import SignedInView, signed_in_reply, visitor_of
 from controlplane.api.views import time_view
 from controlplane.people.passkeys import (
@@ -27,7 +28,7 @@ class BegunView(View):
     """What to hand to `navigator.credentials`, and the id to bring back with its answer."""
 
     ceremony: str
-    options: dict[str, Any]
+    options: JsonObject
 
 
 class PasskeyView(View):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from controlplane.api.operation import Body, Call, Reply, View, operation
+from controlplane.api.shapes import Approval, DecidedView, Effect, Limits, Rule
 from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.policies.content import PolicyContent, allow_content
 from controlplane.policies.decisions import (
@@ -16,6 +17,7 @@ from controlplane.policies.decisions import (
     explain_intent,
     explain_question,
 )
+from controlplane.policies.explanation import Outcome
 from controlplane.policies.history import MAX_DAYS, replay_policy
 from controlplane.policies.service import (
     apply_to_agent,
@@ -28,6 +30,18 @@ from controlplane.policies.service import (
 from controlplane.policies.signing import signer_of
 from protocol.messages.fields import Action, ActionPattern, Id, Name
 from storage.records import AgentPolicyRecord, PolicyLayerRecord, PolicyRecord
+
+
+class InForceView(View):
+    """The document that carries a policy to one agent; `document` is JSON text as signed."""
+
+    agent: str
+    version: int
+    document_id: str
+    digest: str
+    signer: str
+    document: str
+    expires_at: str
 
 
 class PolicyView(View):
@@ -44,11 +58,11 @@ class PolicyView(View):
     version: int | None
     agents: list[str]
     realms: list[str]
-    rules: list[dict[str, Any]]
-    limits: dict[str, Any]
+    rules: list[Rule]
+    limits: Limits
     created_by: str
     created_at: str
-    in_force: list[dict[str, Any]] | None = None
+    in_force: list[InForceView] | None = None
     signed: int | None = None
     waiting: list[str] | None = None
 
@@ -58,7 +72,7 @@ class StandingView(View):
 
     agent: str
     realms: list[str]
-    policy: dict[str, Any] | None
+    policy: InForceView | None
     own: PolicyView | None
     layers: list[PolicyView]
 
@@ -74,8 +88,8 @@ class CreatePolicyBody(Body):
     fleet: bool = False
     realms: Annotated[list[Name], Field(max_length=64)] | None = None
     name: Annotated[str, Field(max_length=100)] | None = None
-    rules: Annotated[list[dict[str, Any]], Field(max_length=256)] | None = None
-    limits: dict[str, Any] = Field(default_factory=dict)
+    rules: Annotated[list[Rule], Field(max_length=256)] | None = None
+    limits: Limits = Field(default_factory=dict)
     capabilities: Annotated[list[ActionPattern], Field(max_length=64)] | None = None
     document: str | None = None
 
@@ -118,8 +132,8 @@ class OrderBody(Body):
 class TestPolicyBody(OrderBody):
     """What a policy would say to an order; nothing is changed and nobody is asked."""
 
-    rules: Annotated[list[dict[str, Any]], Field(max_length=256)]
-    limits: dict[str, Any] = Field(default_factory=dict)
+    rules: Annotated[list[Rule], Field(max_length=256)]
+    limits: Limits = Field(default_factory=dict)
     realms: list[Name] = Field(default_factory=lambda: ["default"])
     agent: Annotated[str, Field(max_length=200)] | None = None
 
@@ -146,8 +160,8 @@ class DiffBody(Body):
     """What these rules, as an agent's own policy, would have changed in the last days."""
 
     agent: Annotated[str, Field(min_length=1, max_length=200)]
-    rules: Annotated[list[dict[str, Any]], Field(max_length=256)]
-    limits: dict[str, Any] = Field(default_factory=dict)
+    rules: Annotated[list[Rule], Field(max_length=256)]
+    limits: Limits = Field(default_factory=dict)
     days: Annotated[int, Field(ge=1, le=MAX_DAYS)] = 7
 
 
@@ -157,17 +171,34 @@ class PolicyListQuery(PageQuery):
     agent: str | None = None
 
 
+class SourceView(View):
+    """The rule of a layer that a merged rule comes from."""
+
+    layer: str
+    rule: str
+
+
+class VerdictView(View):
+    """What became of one rule."""
+
+    id: str
+    effect: Effect
+    outcome: Outcome
+    detail: str
+    from_: list[SourceView] = Field(alias="from")
+
+
 class DecisionView(View):
     """The decision, the rule that made it, and what became of every other."""
 
-    effect: str
+    effect: Effect
     rule: str | None
-    approval: dict[str, Any] | None
+    approval: Approval | None
     code: str | None
     sandbox: str | None
     domains: list[str] | None
     summary: str
-    rules: list[dict[str, Any]]
+    rules: list[VerdictView]
 
 
 class ExplanationView(DecisionView):
@@ -180,7 +211,30 @@ class ExplanationView(DecisionView):
     policy_version: int | None
     exact_version: bool
     intent_id: str | None = None
-    decided: dict[str, Any] | None = None
+    decided: DecidedView | None = None
+
+
+class ReplayedView(View):
+    """How an order of the past would be decided."""
+
+    effect: Effect
+    rule: str | None
+    code: str | None
+    approval: Approval | None
+    sandbox: str | None = None
+    domains: list[str] | None = None
+
+
+class ChangeView(View):
+    """An order that would have ended otherwise."""
+
+    intent_id: str
+    action: str
+    realm: str
+    created_at: str
+    change: Literal["nowRefused", "nowAllowed", "nowAsked", "otherwise"]
+    before: ReplayedView
+    after: ReplayedView
 
 
 class DiffView(View):
@@ -194,7 +248,7 @@ class DiffView(View):
     now_allowed: int
     now_asked: int
     otherwise: int
-    changes: list[dict[str, Any]]
+    changes: list[ChangeView]
 
 
 @operation(

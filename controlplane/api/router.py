@@ -153,9 +153,9 @@ class Router:
         address = client[0] if client else ""
         actor = await self._authenticate(chosen, scope.get("scheme", "http"), headers)
         query = parse_query(chosen.query, scope["query_string"])
-        data = b"" if parts is not None else await self._read_body(headers, receive)
-        body = None
+        data, body = b"", None
         if chosen.body is not None and not chosen.streamed:
+            data = await self._read_body(headers, receive)
             # A POST without a body is one with an empty object.
             value = parse_json_body(data, headers.get("content-type", "")) if data else {}
             body = parse_model(chosen.body, value)

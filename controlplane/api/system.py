@@ -9,6 +9,7 @@ from typing import Any
 from controlplane.access.authorize import authorize, realms_with
 from controlplane.api.docs_page import DOCS_CSP, DOCS_HTML, DOCS_SCRIPT, DOCS_STYLE
 from controlplane.api.operation import PUBLIC, Call, Query, Reply, Stream, View, operation
+from controlplane.api.shapes import JsonObject
 from controlplane.api.sse import check_room, event_stream
 from controlplane.events import Event
 from controlplane.identity import public_names
@@ -20,6 +21,21 @@ class HealthView(View):
 
     status: str
     checks: dict[str, str] | None = None
+
+
+class PublicNamesView(View):
+    """DIDs of the root, this hub and its log, and the versions of the protocol it speaks."""
+
+    root: str
+    hub: str
+    log: str
+    versions: list[str]
+
+
+class JwksView(View):
+    """Public keys, each a JWK."""
+
+    keys: list[JsonObject]
 
 
 class EventsQuery(Query):
@@ -40,6 +56,7 @@ async def healthz(call: Call) -> Any:
     "/readyz",
     permission=PUBLIC,
     result=HealthView,
+    also={503: "Something does not answer"},
 )
 async def readyz(call: Call) -> Any:
     """The hub can do its work: database and file store answer."""
@@ -66,7 +83,7 @@ async def metrics(call: Call) -> Any:
     return Reply(call.hub.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@operation("GET", "/.well-known/writ.json", permission=PUBLIC, result=dict)
+@operation("GET", "/.well-known/writ.json", permission=PUBLIC, result=PublicNamesView)
 async def well_known(call: Call) -> Any:
     """Who this hub is."""
     return public_names(call.hub.identity)
@@ -76,7 +93,7 @@ async def well_known(call: Call) -> Any:
     "GET",
     "/.well-known/jwks.json",
     permission=PUBLIC,
-    result=dict,
+    result=JwksView,
 )
 async def jwks(call: Call) -> Any:
     """Keys of the tokens this hub issues: none yet."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
 from controlplane.api.operation import Query, View
+from controlplane.api.shapes import (
+    ActionView,
+    HeartbeatView,
+    JsonObject,
+    QuarantineView,
+    ResultView,
+)
+from protocol.messages.intents import IntentState
 from protocol.timestamps import format_timestamp
 from storage.pages import DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT, Page
 from storage.records import (
@@ -20,6 +28,7 @@ from storage.records import (
 )
 
 R = TypeVar("R")
+AgentStatus = Literal["online", "offline", "quarantined", "revoked"]
 
 
 class PageQuery(Query):
@@ -44,21 +53,21 @@ class AgentView(View):
 
     did: str
     name: str
-    status: str
-    state: str
+    status: AgentStatus
+    state: Literal["active", "quarantined", "revoked"]
     online: bool
     realms: list[str]
     version: str
     capabilities: list[str]
-    actions: list[dict[str, Any]]
+    actions: list[ActionView]
     labels: dict[str, str]
-    host: dict[str, Any]
+    host: JsonObject
     fingerprint: str
     enrolled_at: str
     enrolled_by: str | None
     last_seen_at: str | None
-    heartbeat: dict[str, Any] | None
-    quarantine: dict[str, Any] | None
+    heartbeat: HeartbeatView | None
+    quarantine: QuarantineView | None
     etag: str
 
 
@@ -128,7 +137,7 @@ class RegistrationView(View):
     """A request to be enrolled."""
 
     id: str
-    state: str
+    state: Literal["pending", "approved", "rejected", "expired"]
     name: str
     public_key: str
     did: str
@@ -136,9 +145,9 @@ class RegistrationView(View):
     realm: str | None
     version: str
     capabilities: list[str]
-    actions: list[dict[str, Any]]
+    actions: list[ActionView]
     labels: dict[str, str]
-    host: dict[str, Any]
+    host: JsonObject
     address: str
     requested_at: str
     expires_at: str
@@ -199,9 +208,9 @@ class IntentView(View):
     agent: str
     agent_name: str
     action: str
-    params: dict[str, Any]
+    params: JsonObject
     realm: str
-    state: str
+    state: IntentState
     cancel_requested: bool
     unconfirmed: bool
     on_behalf_of: str | None
@@ -216,7 +225,7 @@ class IntentView(View):
     accepted_at: str | None
     started_at: str | None
     finished_at: str | None
-    result: dict[str, Any] | None
+    result: ResultView | None
     documents: DocumentsView | None = None
     files: list[OutputView] | None = None
 
@@ -269,8 +278,8 @@ class BatchItemView(View):
     id: str
     agent: str
     agent_name: str
-    state: str
-    result: dict[str, Any] | None = None
+    state: IntentState
+    result: ResultView | None = None
 
 
 class BatchView(View):
