@@ -85,6 +85,12 @@ class PersonNotCoveredError(HubError):
     code = "person_not_granted"
 
 
+class RecordDamagedError(HubError):
+    """Leaves of the record were changed behind the hub's back: nothing more is signed over them."""
+
+    code = "record_damaged"
+
+
 class SecretError(HubError):
     """An encrypted value that no key of this hub opens."""
 

@@ -15,6 +15,7 @@ import structlog
 
 from controlplane import clock
 from controlplane.approvals.service import expire_approvals
+from controlplane.audit.personal import erase_aged
 from controlplane.context import Hub
 from controlplane.files.service import clear_unfinished
 from controlplane.intents import rollouts
@@ -49,6 +50,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (3_600.0, mend_policies),
             (600.0, settle_everybody),
             (600.0, forget_old),
+            (600.0, forget_personal),
             (600.0, clear_unfinished),
         )
     ]
@@ -139,6 +141,11 @@ async def renew_policies(hub: Hub) -> None:
 async def mend_policies(hub: Hub) -> None:
     """Finish what a stop in mid-change left: every agent gets what its layers make now."""
     await refresh_policies(hub, "hub")
+
+
+async def forget_personal(hub: Hub) -> None:
+    """Erase the personal values beside the record that are older than they may become."""
+    await erase_aged(hub)
 
 
 async def forget_old(hub: Hub) -> None:

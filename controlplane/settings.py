@@ -82,6 +82,7 @@ class HubSettings(BaseModel):
     max_expires_seconds: Count = 30 * 24 * 3_600
     policy_lifetime_seconds: Count = 365 * 24 * 3_600
     idempotency_seconds: Count = 24 * 3_600
+    audit_personal_seconds: Count = 365 * 24 * 3_600
     shutdown_seconds: Seconds = 10
 
     oidc: tuple[OidcIssuer, ...] = ()

@@ -1,7 +1,7 @@
 """Owns C2SP signed notes: text that anyone can read, and signature lines below it.
 
-Only Ed25519 signatures (type 0x01) are made and verified; lines of other keys are carried and
-ignored, as witnesses may add theirs. What the text says is the caller's business.
+Ed25519 signatures (type 0x01) are made and verified here, a witness's (0x04) by `cosignature`;
+lines of other keys are carried and ignored. What the text says is the caller's business.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ MAX_NOTE_CHARS: Final = 64 * 1024
 MAX_NOTE_SIGNATURES: Final = 64
 """At least 16 must be taken (C2SP signed-note)."""
 
-_ED25519 = b"\x01"
+ED25519: Final = b"\x01"
+COSIGNATURE: Final = b"\x04"
+"""Kinds of key: of who says the text, and of a witness who saw it at a time."""
 _KEY_ID_BYTES = 4
 _CONTROL = re.compile("[\0-\x09\x0b-\x1f\ud800-\udfff]")
 _LINE = re.compile("\u2014 ([^\\s+]+) ([A-Za-z0-9+/]+={0,2})")
@@ -43,9 +45,15 @@ class SignedNote:
     signatures: tuple[NoteSignature, ...]
 
 
-def note_key_id(name: str, key: PublicKey) -> bytes:
+def note_key_id(name: str, key: PublicKey, *, kind: bytes = ED25519) -> bytes:
     """Return the four bytes that, with `name`, tell which key made a signature line."""
-    return hashlib.sha256(name.encode() + b"\n" + _ED25519 + key.raw).digest()[:_KEY_ID_BYTES]
+    return hashlib.sha256(name.encode() + b"\n" + kind + key.raw).digest()[:_KEY_ID_BYTES]
+
+
+def check_note_name(name: str) -> None:
+    """Return when `name` can be a key's in a note; `ValueError` otherwise."""
+    if _NAME.fullmatch(name) is None or _CONTROL.search(name) is not None:
+        raise ValueError("no name for a key: white space or a plus sign")
 
 
 def seal_note(text: str, *, name: str, signer: Signer) -> str:

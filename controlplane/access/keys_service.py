@@ -98,7 +98,9 @@ async def create_api_key(
             "api_key.created",
             actor.subject,
             record.id,
-            {"name": name, "roles": list(roles), "scopes": list(scopes), "realm": bound},
+            {"roles": list(roles), "scopes": list(scopes), "realm": bound},
+            realms=() if bound is None else (bound,),
+            personal={"name": name},
             at=now,
         )
         return made
@@ -132,7 +134,8 @@ async def revoke_api_key(
         if found is None or not (everything or _is_theirs(actor, found)):
             raise HiddenError("no such API key")
         if uow.api_keys.revoke(key_id):
-            uow.audit.append("api_key.revoked", actor.subject, key_id, {})
+            realms = () if found.realm is None else (found.realm,)
+            uow.audit.append("api_key.revoked", actor.subject, key_id, {}, realms=realms)
 
     await database.write(unit)
     authenticator.forget()

@@ -86,7 +86,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "keys.machine": _realm("operator", "make keys for machines"),
     "files.read": _realm("member", "fetch files"),
     "files.write": _realm("operator", "put and remove files"),
-    "audit.read": _hub("admin", "read the record", *_AUDITOR),
+    "audit.read": _realm("admin", "read the record", *_AUDITOR),
     "settings.read": _hub("admin", "see settings", *_AUDITOR),
     "settings.write": _hub("owner", "change settings"),
     "events.read": _realm("member", "watch what happens"),

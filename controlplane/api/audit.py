@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import Field
 
 from controlplane.api.operation import Call, Query, Stream, View, operation
 from controlplane.api.shapes import JsonObject
-from controlplane.api.views import PageQuery, page_view, time_view
+from controlplane.api.views import PageQuery, page_view
+from controlplane.audit.export import entry_view, export_as
 from controlplane.audit.service import (
+    Entry,
     checkpoint_view,
-    export_record,
-    list_leaves,
+    list_entries,
     newest_checkpoint,
     prove_consistency,
     prove_inclusion,
+    read_by,
 )
-from storage.records import AuditLeaf
+from controlplane.errors import InvalidFieldError
+from protocol.errors import BadEnvelopeError
+from protocol.timestamps import parse_timestamp
+from storage.records import AuditFilter
 
 
 class LeafView(View):
-    """One entry; `leaf` is the exact text that was hashed."""
+    """One entry; `leaf` is the exact text that was hashed.
+
+    `assurance` says how the actor is known: enforced, attributed or unknown. Of `personal` the
+    leaf has hashes only; a value that was erased is null.
+    """
 
     index: int
     at: str
     kind: str
     actor: str
+    assurance: str
     subject: str
+    realms: list[str]
     data: JsonObject
+    personal: JsonObject
     leaf: str
     hash: str
 
@@ -51,6 +63,7 @@ class InclusionView(CheckpointView):
     leaf: str
     leaf_hash: str
     proof: list[str]
+    personal: JsonObject
 
 
 class ConsistencyView(View):
@@ -61,12 +74,25 @@ class ConsistencyView(View):
     proof: list[str]
 
 
-class AuditQuery(PageQuery):
-    """Which entries."""
+class Chosen(Query):
+    """Which entries. `kind` may end in `.*`; times are `since` <= at < `until`."""
 
     subject: str | None = None
     actor: str | None = None
     kind: str | None = None
+    realm: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+class AuditQuery(Chosen, PageQuery):
+    """Which entries, and where in their listing."""
+
+
+class ExportQuery(Chosen):
+    """Which entries, and how: with everything that proves them, or as lines to read."""
+
+    format: Literal["proof", "jsonl", "cef"] = "proof"
 
 
 class InclusionQuery(Query):
@@ -93,15 +119,7 @@ class ConsistencyQuery(Query):
 async def list_(call: Call) -> Any:
     """The record, newest first."""
     query = call.query
-    page = await list_leaves(
-        call.hub,
-        call.actor,
-        limit=query.limit,
-        cursor=query.cursor,
-        subject=query.subject,
-        actor=query.actor,
-        kind=query.kind,
-    )
+    page = await list_entries(call.hub, _chosen(call), limit=query.limit, cursor=query.cursor)
     return page_view(page, _leaf_view)
 
 
@@ -127,7 +145,9 @@ async def checkpoint(call: Call) -> Any:
 )
 async def inclusion(call: Call) -> Any:
     """Prove that a leaf is in the record."""
-    return await prove_inclusion(call.hub, index=call.query.index, intent=call.query.intent)
+    return await prove_inclusion(
+        call.hub, call.actor, index=call.query.index, intent=call.query.intent
+    )
 
 
 @operation(
@@ -147,26 +167,40 @@ async def consistency(call: Call) -> Any:
     "GET",
     "/api/v1/audit/export",
     permission="audit.read",
+    query=ExportQuery,
     errors=("not_found",),
     media_type="application/x-ndjson",
+    also_media_types=("text/plain",),
 )
 async def export(call: Call) -> Any:
-    """Everything an offline check needs, as JSON lines."""
+    """The record as a file: everything an offline check needs, lines of JSON, or CEF."""
+    form, chosen = call.query.format, _chosen(call)
     await newest_checkpoint(call.hub)
-    return Stream(export_record(call.hub), "application/x-ndjson")
+    pieces = export_as(call.hub, chosen, form)
+    return Stream(pieces, "text/plain; charset=utf-8" if form == "cef" else "application/x-ndjson")
 
 
-def _leaf_view(leaf: AuditLeaf) -> dict[str, Any]:
-    return {
-        "index": leaf.index,
-        "at": time_view(leaf.at),
-        "kind": leaf.kind,
-        "actor": leaf.actor,
-        "subject": leaf.subject,
-        "data": orjson.loads(leaf.leaf)["data"],
-        "leaf": leaf.leaf.decode(),
-        "hash": leaf.hash.hex(),
-    }
+def _chosen(call: Call) -> AuditFilter:
+    query = call.query
+    chosen = AuditFilter(
+        subject=query.subject,
+        actor=query.actor,
+        kind=query.kind,
+        since=_time(query.since, "since"),
+        until=_time(query.until, "until"),
+    )
+    return read_by(call.actor, chosen, realm=query.realm)
+
+
+def _time(text: str | None, name: str) -> datetime | None:
+    try:
+        return None if text is None else parse_timestamp(text)
+    except BadEnvelopeError as exc:
+        raise InvalidFieldError(exc.message, pointer=f"?{name}") from exc
+
+
+def _leaf_view(entry: Entry) -> dict[str, Any]:
+    return {**entry_view(entry), "leaf": entry.leaf.leaf.decode()}
 
 
 OPERATIONS = [list_, checkpoint, inclusion, consistency, export]

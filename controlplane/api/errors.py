@@ -66,6 +66,7 @@ ANSWERS: Final[Mapping[str, Answer]] = {
     "unavailable": Answer(503, "The hub cannot store anything right now"),
     "file_store_refused": Answer(503, "The file store refuses this hub"),
     "lagged": Answer(503, "Reading too slowly"),
+    "record_damaged": Answer(500, "The record was changed behind the hub's back"),
     "internal": Answer(500, "The hub failed"),
 }
 RETRY_AFTER_SECONDS: Final = 1

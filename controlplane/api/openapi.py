@@ -303,6 +303,8 @@ def _success(
     elif one.result is dict:
         schema = {"type": "object", "additionalProperties": {}}
     described["content"] = {one.media_type.partition(";")[0]: {"schema": schema}}
+    for other in one.also_media_types:
+        described["content"][other] = {"schema": {"type": "string"}}
     return described
 
 

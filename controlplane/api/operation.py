@@ -131,6 +131,7 @@ class Operation:
     streamed: bool
     step_up: bool
     also: Mapping[int, str]
+    also_media_types: tuple[str, ...]
 
 
 def operation(
@@ -148,6 +149,7 @@ def operation(
     streamed: bool = False,
     step_up: bool = False,
     also: Mapping[int, str] = _NOTHING_ELSE,
+    also_media_types: tuple[str, ...] = (),
 ) -> Callable[[Handler], Operation]:
     """Return a decorator that makes a handler one operation; its docstring is the summary.
 
@@ -166,6 +168,7 @@ def operation(
         media_type: of the answer.
         streamed: the handler reads the body itself, from `Call.parts`: JSON of `body`, or a form
             with one file.
+        also_media_types: forms of the answer that a client may ask for instead.
         also: other statuses with which the result may come, and what each of them tells.
         step_up: whether a session must be of somebody who has just proved who they are.
 
@@ -221,6 +224,7 @@ def operation(
             streamed=streamed,
             step_up=step_up,
             also=also,
+            also_media_types=also_media_types,
         )
 
     return declare

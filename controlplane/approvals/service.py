@@ -330,6 +330,7 @@ def _keep(
             "documentId": envelope.id,
             "digest": envelope.digest,
         },
+        realms=(approval.realm,),
         at=now,
     )
     faults.reach("decision_before_commit")

@@ -1,31 +1,36 @@
-"""The record: read, signed as checkpoints, proved leaf by leaf, taken away whole (SPEC section 9).
+"""The record: read, signed as checkpoints, proved leaf by leaf (SPEC section 9).
 
 Leaves are appended by whoever changes something, in the same unit. Here they only are counted and
-signed. The tree over them is kept in memory as its frontier and caught up from the database; proofs
-are `controlplane.audit.proofs`.
+signed. The tree over them is kept in memory as its frontier and caught up from the database. Proofs
+are `controlplane.audit.proofs`, what is taken away `controlplane.audit.export`. Who may read the
+record of a realm reads its leaves alone; of all others they see hashes, which say nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
+import structlog
 
-from controlplane.access.authorize import Actor, authorize
+from controlplane.access.authorize import Actor, authorize, realms_with
 from controlplane.audit.proofs import Proofs
 from controlplane.context import Hub
-from controlplane.errors import HiddenError, InvalidFieldError
+from controlplane.errors import HiddenError, InvalidFieldError, RecordDamagedError
 from controlplane.identity import HubIdentity
 from protocol.audit_tree import Tree, leaf_hash
 from protocol.checkpoint import seal_checkpoint
 from storage.database import Database
 from storage.errors import ConflictError
 from storage.pages import Page
-from storage.records import AuditLeaf, Checkpoint
+from storage.records import AuditFilter, AuditLeaf, Checkpoint, PersonalValue
 from storage.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
 
 _CHUNK: Final = 1_000
 """Leaves read at a time."""
@@ -46,19 +51,25 @@ class RecordKeeper:
         self._database = database
         self._identity = identity
         self._tree = Tree()
+        self._signing = asyncio.Lock()
         self._proofs = Proofs(database)
 
     async def sign_newest(self) -> Checkpoint | None:
         """Return a checkpoint over every leaf there is; None over an empty record.
 
         Raises:
+            RecordDamagedError: somebody has changed leaves in the database: nothing is signed.
             UnavailableError: the database cannot be asked.
         """
+        async with self._signing:  # two at once would both append what they read to the one tree
+            return await self._sign_newest()
 
-        def behind(uow: UnitOfWork) -> tuple[int, Checkpoint | None]:
-            return uow.audit.size(), uow.audit.latest_checkpoint()
+    async def _sign_newest(self) -> Checkpoint | None:
+        def behind(uow: UnitOfWork) -> tuple[Tree, Checkpoint | None]:
+            return uow.audit.tree(), uow.audit.latest_checkpoint()
 
-        size, latest = await self._database.read(behind)
+        kept, latest = await self._database.read(behind)
+        size = kept.size
         if size == 0:
             return None
         if latest is not None and latest.size >= size:
@@ -67,10 +78,11 @@ class RecordKeeper:
             start, end = self._tree.size, min(size, self._tree.size + _CHUNK)
             for one in await self._database.read(lambda uow: uow.audit.hashes(start, end)):  # noqa: B023
                 self._tree.append(one)
-        size = self._tree.size
-        text = seal_checkpoint(
-            log_origin(self._identity), size, self._tree.root(), self._identity.log_key
-        )
+        if self._tree.root() != kept.root():
+            log.critical("record_damaged", leaves=size)
+            raise RecordDamagedError("the leaves are not the tree that was grown with them")
+        origin = log_origin(self._identity)
+        text = seal_checkpoint(origin, size, kept.root(), self._identity.log_key)
 
         def save(uow: UnitOfWork) -> None:
             uow.audit.save_checkpoint(text, size)
@@ -89,14 +101,46 @@ class RecordKeeper:
         return await self._proofs.consistency(old, new)
 
 
-async def list_leaves(
-    hub: Hub, reader: Actor, *, limit: int, cursor: str | None, **filters: Any
-) -> Page[AuditLeaf]:
-    """Return a page of the record, newest first; `AccessDeniedError` for who may not read it."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A leaf with what is still there of the personal values beside it."""
+
+    leaf: AuditLeaf
+    personal: tuple[PersonalValue, ...] = ()
+
+
+def read_by(reader: Actor, chosen: AuditFilter, *, realm: str | None = None) -> AuditFilter:
+    """Return `chosen`, narrowed to what `reader` may read, and to one realm if asked.
+
+    Raises:
+        AccessDeniedError: they may read nothing.
+        HiddenError: not that realm.
+    """
     authorize(reader, "audit.read")
-    return await hub.database.read(
-        lambda uow: uow.audit.list(limit=limit, cursor=cursor, **filters)
-    )
+    held = realms_with(reader, "audit.read")
+    if realm is None:
+        return replace(chosen, realms=held)
+    if held is not None and realm not in held:
+        raise HiddenError("no such realm")
+    return replace(chosen, realms=frozenset({realm}))
+
+
+async def list_entries(
+    hub: Hub, chosen: AuditFilter, *, limit: int, cursor: str | None
+) -> Page[Entry]:
+    """Return a page of the record, newest first."""
+
+    def unit(uow: UnitOfWork) -> Page[Entry]:
+        page = uow.audit.list(chosen, limit=limit, cursor=cursor)
+        return Page(tuple(with_personal(uow, page.items)), page.next_cursor)
+
+    return await hub.database.read(unit)
+
+
+def with_personal(uow: UnitOfWork, leaves: Sequence[AuditLeaf]) -> list[Entry]:
+    """Return leaves as entries."""
+    values = uow.audit.personal([one.index for one in leaves]) if leaves else {}
+    return [Entry(one, tuple(values.get(one.index, ()))) for one in leaves]
 
 
 async def newest_checkpoint(hub: Hub) -> Checkpoint:
@@ -107,11 +151,14 @@ async def newest_checkpoint(hub: Hub) -> Checkpoint:
     return checkpoint
 
 
-async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) -> dict[str, Any]:
+async def prove_inclusion(
+    hub: Hub, reader: Actor, *, index: int | None, intent: str | None
+) -> dict[str, Any]:
     """Return a leaf with its proof under the newest checkpoint.
 
     Args:
         hub: whose record.
+        reader: who asks; leaves of other realms than theirs do not exist for them.
         index: of the leaf.
         intent: instead of it: the leaf that ended this order, else the one that took it in.
 
@@ -121,9 +168,10 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
     """
     if (index is None) == (intent is None):
         raise InvalidFieldError("either index or intent", pointer="?index")
+    realms = read_by(reader, AuditFilter()).realms
     checkpoint = await newest_checkpoint(hub)
 
-    def unit(uow: UnitOfWork) -> AuditLeaf:
+    def unit(uow: UnitOfWork) -> Entry:
         if intent is not None:
             about = [one for one in uow.audit.of_subject(intent) if one.index < checkpoint.size]
             ends = [one for one in about if one.kind == "intent.finished"]
@@ -131,11 +179,12 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
         else:
             assert index is not None
             found = uow.audit.leaves(index, index + 1) if 0 <= index < checkpoint.size else []
-        if not found:
+        if not found or (realms is not None and not uow.audit.is_in(found[0].index, realms)):
             raise HiddenError("no such leaf")
-        return found[0]
+        return with_personal(uow, found[:1])[0]
 
-    leaf = await hub.database.read(unit)
+    entry = await hub.database.read(unit)
+    leaf = entry.leaf
     proof = await hub.record.prove_inclusion(leaf.index, checkpoint.size)
     return {
         "index": leaf.index,
@@ -143,6 +192,7 @@ async def prove_inclusion(hub: Hub, *, index: int | None, intent: str | None) ->
         "leaf": leaf.leaf.decode(),
         "leafHash": _base64(leaf_hash(leaf.leaf)),
         "proof": [_base64(one) for one in proof],
+        "personal": personal_view(entry.personal),
         **checkpoint_view(hub, checkpoint),
     }
 
@@ -170,23 +220,9 @@ def checkpoint_view(hub: Hub, checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-async def export_record(hub: Hub) -> AsyncIterator[bytes]:
-    """Yield the record as JSON lines: a header with checkpoint and keys, then every leaf.
-
-    The checkpoint covers exactly the leaves that follow it, so the file proves itself: hash the
-    leaves, compare the root, verify the note under the log key that the root delegated to.
-    """
-    checkpoint = await newest_checkpoint(hub)
-    header = {"kind": "header", "version": 1, **checkpoint_view(hub, checkpoint)}
-    yield orjson.dumps(header) + b"\n"
-    for start in range(0, checkpoint.size, _CHUNK):
-        end = min(checkpoint.size, start + _CHUNK)
-        leaves = await hub.database.read(lambda uow: uow.audit.leaves(start, end))  # noqa: B023
-        lines = [
-            orjson.dumps({"kind": "leaf", "index": one.index, "leaf": one.leaf.decode()})
-            for one in leaves
-        ]
-        yield b"\n".join(lines) + b"\n"
+def personal_view(values: Sequence[PersonalValue]) -> dict[str, Any]:
+    """Return personal values with the salts that prove them, by the name of the field."""
+    return {one.field: {"salt": _base64(one.salt), "value": one.value} for one in values}
 
 
 def _base64(data: bytes) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controlplane.cli.output import Column
 from controlplane.cli.session import Session
+
+if TYPE_CHECKING:
+    from protocol.cosignature import WitnessKey
 
 
 @click.group()
@@ -20,51 +23,99 @@ def audit() -> None:
     """Read, export and verify the record."""
 
 
+def chosen(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that choose entries; it takes them as `**chosen`."""
+    for name, says in reversed(_CHOICES):
+        command = click.option(f"--{name}", help=says)(command)
+    return command
+
+
+_CHOICES = (
+    ("kind", "Only entries of this kind; intent.* for a family."),
+    ("subject", "Only entries about this id or DID."),
+    ("actor", "Only what this user, key or DID did."),
+    ("realm", "Only entries of this realm."),
+    ("since", "Only from this time on, such as 2026-01-31T00:00:00.000Z."),
+    ("until", "Only before this time."),
+)
+
+
 @audit.command("list")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--kind", help="Only entries of this kind.")
-@click.option("--subject", help="Only entries about this id or DID.")
+@chosen
 @click.pass_obj
-def list_audit(session: Session, limit: int, kind: str | None, subject: str | None) -> None:
+def list_audit(session: Session, /, limit: int, **chosen: str | None) -> None:
     """List entries, newest first."""
-    page = session.client.pages("/audit", limit=limit, kind=kind, subject=subject)
+    page = session.client.pages("/audit", limit=limit, **chosen)
     columns: list[Column] = [("INDEX", "index"), ("AT", "at"), ("KIND", "kind")]
-    columns += [("ACTOR", "actor"), ("SUBJECT", "subject")]
+    columns += [("ACTOR", "actor"), ("BY", "assurance"), ("SUBJECT", "subject")]
+    columns += [("REALM", "realms")]
     session.printer.listing(page, columns, empty="the record is empty")
 
 
 @audit.command("export")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["proof", "jsonl", "cef"]),
+    default="proof",
+    show_default=True,
+    help="A folder that proves itself, or lines for other programs.",
+)
+@chosen
 @click.pass_obj
-def export_audit(session: Session, folder: Path) -> None:
-    """Write the whole record into FOLDER, with everything an offline check needs."""
+def export_audit(session: Session, /, target: Path | None, form: str, **chosen: str | None) -> None:
+    """Write the record into TARGET: a folder with everything an offline check needs.
+
+    With --format jsonl or cef TARGET is a file, standard output without it. Entries that were not
+    chosen, or lie in other realms than yours, stand in the proof as hashes.
+    """
+    from controlplane.cli.failures import USAGE, CliError
     from controlplane.cli.record import write_record
 
+    if form != "proof":
+        with click.open_file(str(target or "-"), "wb") as file:
+            for piece in session.client.download("/audit/export", format=form, **chosen):
+                file.write(piece)
+        return
+    if target is None:
+        raise CliError("say which folder to write", exit_code=USAGE)
     show = session.printer.for_people and sys.stderr.isatty()
 
     def on_leaf(count: int) -> None:
         if show and count % 1000 == 0:
             click.echo(f"\r{count} leaves", nl=False, err=True)
 
-    size = write_record(_lines(session), folder, on_leaf=on_leaf)
+    size = write_record(_lines(session, chosen), target, on_leaf=on_leaf)
     session.printer.record(
-        {"folder": str(folder), "leaves": size}, [("folder", "folder"), ("leaves", "leaves")]
+        {"folder": str(target), "leaves": size}, [("folder", "folder"), ("leaves", "leaves")]
     )
-    session.printer.say(f"check it anywhere: writ audit verify {folder} --root did:key:...")
+    session.printer.say(f"check it anywhere: writ audit verify {target} --root did:key:...")
 
 
 @audit.command("verify")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--root", "root_did", help="DID of the root you trust; default: of your profile.")
+@click.option(
+    "--witness",
+    "witnesses",
+    multiple=True,
+    metavar="KEY",
+    help="A witness that must have cosigned: its verifier key or DID. Can be repeated.",
+)
 @click.pass_obj
-def verify_audit(session: Session, folder: Path, root_did: str | None) -> None:
+def verify_audit(
+    session: Session, folder: Path, root_did: str | None, witnesses: tuple[str, ...]
+) -> None:
     """Check an exported record offline; exit 1 with the first bad index when it does not hold."""
     from controlplane.cli.failures import FAILED
     from controlplane.cli.record import BadRecordError, verify_record
     from controlplane.cli.verify import trusted_root
 
+    demanded = [_witness_key(one) for one in witnesses]
     try:
-        report = verify_record(folder, root=trusted_root(root_did))
+        report = verify_record(folder, root=trusted_root(root_did), witnesses=demanded)
     except BadRecordError as exc:
         if not session.printer.for_people:
             session.printer.data({"ok": False, "index": exc.index, "says": exc.message})
@@ -73,10 +124,25 @@ def verify_audit(session: Session, folder: Path, root_did: str | None) -> None:
     value = {
         "ok": True,
         "leaves": report.size,
+        "shown": report.shown,
+        "personal": report.personal,
         "rootHash": base64.b64encode(report.root_hash).decode(),
         "origin": report.origin,
     }
+    if report.witnessed is not None:
+        value["witnessed"] = report.witnessed
     session.printer.record(value, [(name, name) for name in value])
+
+
+def _witness_key(text: str) -> WitnessKey:
+    from controlplane.cli.failures import USAGE, CliError
+    from protocol.cosignature import parse_witness_key
+    from protocol.errors import Error
+
+    try:
+        return parse_witness_key(text)
+    except Error as exc:
+        raise CliError(f"{text!r} is not the key of a witness", exit_code=USAGE) from exc
 
 
 @audit.command("prove")
@@ -95,9 +161,9 @@ def prove_audit(session: Session, what: str, root_did: str | None) -> None:
     session.printer.record({"ok": True, **answer}, columns)
 
 
-def _lines(session: Session) -> Iterator[dict[str, Any]]:
+def _lines(session: Session, chosen: dict[str, str | None]) -> Iterator[dict[str, Any]]:
     buffer = b""
-    for piece in session.client.download("/audit/export"):
+    for piece in session.client.download("/audit/export", **chosen):
         *lines, buffer = (buffer + piece).split(b"\n")
         for line in lines:
             yield json.loads(line)

@@ -3,7 +3,10 @@
     checkpoint            the signed note over the tree
     log-delegation.json   by which the root made the log's key the log's key
     keys.json             root and log DID, for a reader; the check takes the root from its caller
-    leaves.jsonl          every leaf, one exact canonical JSON text a line, in order
+    leaves.jsonl          every leaf, one exact canonical JSON text a line, in order; where only
+    shown.jsonl           some are shown, these are here instead
+    personal.jsonl        what is still there of what leaves keep salted hashes of, with the salts
+    cosigned.json         earlier checkpoints with the lines of witnesses
     tiles/L/N             the tree's inner hashes: tile N of level L, 256 hashes of 32 bytes each
 
 The tiles let a check name the first leaf that was changed: they are believed only as far as they
@@ -14,14 +17,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controlplane.cli.failures import FAILED, USAGE, CliError
-from protocol.audit_tree import Tree, leaf_hash, root_hash, verify_inclusion
+from protocol.audit_leaf import parse_leaf, verify_personal
+from protocol.audit_tree import leaf_hash, root_hash, verify_inclusion
 from protocol.checkpoint import verify_checkpoint
+from protocol.cosignature import WitnessKey, verify_cosignature
 from protocol.delegation import verify_link
 from protocol.envelope import parse_document
 from protocol.errors import Error
@@ -30,15 +35,31 @@ from protocol.keys import PublicKey
 TILE_WIDTH = 256
 HASH_BYTES = 32
 LOG_ACTION = "writ.log"
+LEAVES = "leaves.jsonl"
+SHOWN = "shown.jsonl"
+PERSONAL = "personal.jsonl"
+COSIGNED = "cosigned.json"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordReport:
-    """A record that holds."""
+    """A record that holds.
+
+    Attributes:
+        size: leaves of the tree.
+        root_hash: of the tree.
+        origin: name of the log.
+        shown: leaves whose text is there; the others are hashes.
+        personal: values beside leaves that nobody has erased.
+        witnessed: the first so many leaves are vouched for by every witness that was demanded.
+    """
 
     size: int
     root_hash: bytes
     origin: str
+    shown: int
+    personal: int
+    witnessed: int | None
 
 
 class BadRecordError(CliError):
@@ -69,26 +90,43 @@ def write_record(
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise CliError(f"{folder} is not empty", exit_code=USAGE)
+    whole = header.get("whole", True)
     level: list[bytes] = []
-    with (folder / "leaves.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+    with (
+        (folder / (LEAVES if whole else SHOWN)).open("w", encoding="utf-8", newline="\n") as file,
+        (folder / PERSONAL).open("w", encoding="utf-8", newline="\n") as beside,
+    ):
         for row in stream:
+            if row["kind"] == "hashes":
+                level += [base64.b64decode(one) for one in row["hashes"]]
+                continue
             file.write(row["leaf"] + "\n")
-            level.append(leaf_hash(row["leaf"].encode()))
+            noted = row.get("hash")
+            # As the hub noted it beside the leaf: should they differ, the check says where.
+            own = leaf_hash(row["leaf"].encode())
+            level.append(own if noted is None else base64.b64decode(noted))
+            for field, value in row.get("personal", {}).items():
+                beside.write(json.dumps({"index": row["index"], "field": field, **value}) + "\n")
             on_leaf(len(level))
     _write_tiles(folder / "tiles", level)
     (folder / "log-delegation.json").write_text(header["logDelegation"])
     keys = {"root": header["root"], "log": header["log"]}
     (folder / "keys.json").write_text(json.dumps(keys, indent=2) + "\n")
+    (folder / COSIGNED).write_text(json.dumps(header.get("cosigned", []), indent=2) + "\n")
     # last, so that a broken-off export is no record
     (folder / "checkpoint").write_text(header["checkpoint"])
     return len(level)
 
 
-def verify_record(folder: Path, *, root: PublicKey) -> RecordReport:
+def verify_record(
+    folder: Path, *, root: PublicKey, witnesses: Sequence[WitnessKey] = ()
+) -> RecordReport:
     """Return what the record in `folder` proves, every check holding.
 
     The root delegated `writ.log` to a key; that key signed a tree's size and root; the leaves in
-    the folder are exactly that tree.
+    the folder are exactly that tree, or as many of its leaves as are shown stand in it. Personal
+    values beside leaves are those that the leaves were made with. Each witness has cosigned an
+    earlier or this state of the same tree.
 
     Raises:
         BadRecordError: something does not hold; with the first bad index where it can be told.
@@ -99,14 +137,83 @@ def verify_record(folder: Path, *, root: PublicKey) -> RecordReport:
         checkpoint = verify_checkpoint(_read(folder / "checkpoint"), log_key)
     except Error as exc:
         raise BadRecordError(f"the checkpoint does not hold: {exc.message}") from exc
-    hashes = [leaf_hash(line) for line in _leaves(folder / "leaves.jsonl")]
-    tree = Tree()
-    for one in hashes[: checkpoint.size]:
-        tree.append(one)
-    if len(hashes) == checkpoint.size and tree.root() == checkpoint.root_hash:
-        return RecordReport(checkpoint.size, checkpoint.root_hash, checkpoint.origin)
-    index = _first_bad(folder / "tiles", hashes, checkpoint.size, checkpoint.root_hash)
-    raise BadRecordError("the leaves are not the tree that was signed", index=index)
+    tiles = folder / "tiles"
+    if (folder / LEAVES).exists():
+        lines = list(_leaves(folder / LEAVES))
+        hashes = [leaf_hash(line) for line in lines]
+        if len(hashes) != checkpoint.size or root_hash(hashes) != checkpoint.root_hash:
+            index = _first_bad(tiles, hashes, checkpoint.size, checkpoint.root_hash)
+            raise BadRecordError("the leaves are not the tree that was signed", index=index)
+        shown = dict(enumerate(lines))
+    else:
+        hashes = _read_level(tiles / "0")
+        if len(hashes) != checkpoint.size or root_hash(hashes) != checkpoint.root_hash:
+            index = _denied_above(tiles, hashes)
+            raise BadRecordError("the hashes are not the tree that was signed", index=index)
+        shown = _shown(folder / SHOWN, hashes)
+    witnessed = [_witnessed(folder, one, log_key, hashes) for one in witnesses]
+    return RecordReport(
+        checkpoint.size,
+        checkpoint.root_hash,
+        checkpoint.origin,
+        shown=len(shown),
+        personal=_check_personal(folder / PERSONAL, shown),
+        witnessed=min(witnessed) if witnessed else None,
+    )
+
+
+def _shown(path: Path, hashes: Sequence[bytes]) -> dict[int, bytes]:
+    shown: dict[int, bytes] = {}
+    for line in _leaves(path):
+        index = _index_of(line)
+        if index is None or not 0 <= index < len(hashes) or leaf_hash(line) != hashes[index]:
+            raise BadRecordError("a leaf is not in the tree that was signed", index=index)
+        shown[index] = line
+    return shown
+
+
+def _index_of(line: bytes) -> int | None:
+    try:
+        index = json.loads(line)["index"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return index if type(index) is int else None
+
+
+def _check_personal(path: Path, shown: Mapping[int, bytes]) -> int:
+    """Return how many personal values there are, each the one its leaf was made with."""
+    if not path.exists():
+        return 0
+    count = 0
+    for line in _leaves(path):
+        index = _index_of(line)
+        if index is None or index not in shown:
+            raise BadRecordError("a personal value beside no leaf", index=index)
+        try:
+            row = json.loads(line)
+            salt = base64.b64decode(row["salt"])
+            verify_personal(parse_leaf(shown[index]), row["field"], salt=salt, value=row["value"])
+        except (Error, ValueError, KeyError, TypeError) as exc:
+            raise BadRecordError("a personal value is not the leaf's", index=index) from exc
+        count += 1
+    return count
+
+
+def _witnessed(
+    folder: Path, witness: WitnessKey, log_key: PublicKey, hashes: Sequence[bytes]
+) -> int:
+    """Return how many leaves `witness` has vouched for; what it saw is the start of these."""
+    notes = json.loads(_read(folder / COSIGNED)) if (folder / COSIGNED).exists() else []
+    for note in notes if isinstance(notes, list) else []:
+        try:
+            verify_cosignature(str(note), witness)
+            seen = verify_checkpoint(str(note), log_key)
+        except Error:
+            continue
+        if seen.size > len(hashes) or root_hash(hashes, seen.size) != seen.root_hash:
+            raise BadRecordError(f"the witness saw another record of {seen.size} leaves")
+        return seen.size
+    raise BadRecordError(f"no cosignature of the witness {witness.name or witness.key.did}")
 
 
 def verify_inclusion_answer(answer: dict[str, Any], *, root: PublicKey) -> None:
@@ -151,7 +258,11 @@ def _first_bad(tiles: Path, hashes: Sequence[bytes], size: int, root: bytes) -> 
             if hashes[index] != kept[index]:
                 return index
         return missing
-    # the tiles of the leaves were changed too: find the first subtree that a higher level denies
+    return _denied_above(tiles, hashes)
+
+
+def _denied_above(tiles: Path, hashes: Sequence[bytes]) -> int | None:
+    """Return where the first subtree begins that the level above denies; None if none does."""
     above = _read_level(tiles / "1")
     for number in range(len(above)):
         start = number * TILE_WIDTH

@@ -147,7 +147,9 @@ async def revoke_delegation(
             "delegation.revoked",
             actor.subject,
             delegation_id,
-            {"reason": reason, "subject": found.subject},
+            {"subject": found.subject},
+            realms=found.realms_named,
+            personal={"reason": reason},
             at=now,
         )
         return revoked, told
@@ -220,6 +222,7 @@ def store_delegation(
         by,
         record.id,
         {"digest": record.digest, "subject": record.subject, "issuer": record.issuer},
+        realms=record.realms_named,
         at=now,
     )
     told = reached_agents(uow, record)

@@ -135,7 +135,9 @@ def finish_file(
         "file.created",
         actor.subject,
         record.id,
-        {"realm": record.realm, "name": record.name, "bytes": size_bytes, "sha256": sha256},
+        {"realm": record.realm, "bytes": size_bytes, "sha256": sha256},
+        realms=(record.realm,),
+        personal={"name": record.name},
     )
     return made
 
@@ -274,7 +276,9 @@ async def delete_file(hub: Hub, actor: Actor, file_id: str) -> None:
             "file.deleted",
             actor.subject,
             record.id,
-            {"realm": record.realm, "name": record.name, "sha256": record.sha256},
+            {"realm": record.realm, "sha256": record.sha256},
+            realms=(record.realm,),
+            personal={"name": record.name},
         )
         return uow.files.update(file_id, state=REMOVING, expires_at=uow.now)
 

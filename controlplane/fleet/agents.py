@@ -81,19 +81,13 @@ async def edit_agent(
             changed = uow.agents.update(found.did, revision=found.revision, **changes)
         except ConflictError as exc:
             raise PreconditionError("the agent was changed since") from exc
-        told = {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in changes.items()
-            if key != "updated_at"
-        }
         uow.audit.append(
             "agent.edited",
             actor.subject,
             found.did,
-            {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in told.items()
-            },
+            {} if realms is None else {"realms": list(realms)},
+            realms={*found.realms, *changed.realms},
+            personal={"name": name, "labels": changes.get("labels")},
         )
         return changed
 
@@ -120,7 +114,15 @@ async def revoke_agent(hub: Hub, actor: Actor, name_or_did: str, reason: str) ->
                 cancelled.append(ended)
         uow.outbox.delete_agent(found.did)
         told = add_revocations(uow, hub, actor.subject, keys=(found.did,), delegations=(), now=now)
-        uow.audit.append("agent.revoked", actor.subject, found.did, {"reason": reason}, at=now)
+        uow.audit.append(
+            "agent.revoked",
+            actor.subject,
+            found.did,
+            {},
+            realms=found.realms,
+            personal={"reason": reason},
+            at=now,
+        )
         changed = uow.agents.update(found.did, state="revoked", updated_at=now)
         return changed, cancelled, told
 

@@ -108,7 +108,9 @@ async def create_join_token(
             "join_token.created",
             actor.subject,
             token_id,
-            {"realm": chosen, "name": record.name_pattern, "autoApprove": auto_approve},
+            {"realm": chosen, "autoApprove": auto_approve},
+            realms=(chosen,),
+            personal={"name": record.name_pattern},
             at=now,
         )
 
@@ -137,6 +139,7 @@ async def revoke_join_token(hub: Hub, actor: Actor, token_id: str) -> None:
         if token is None or (realms is not None and token.realm not in realms):
             raise HiddenError("no such join token")
         if uow.join_tokens.revoke(token_id):
-            uow.audit.append("join_token.revoked", actor.subject, token_id, {})
+            within = () if token.realm is None else (token.realm,)
+            uow.audit.append("join_token.revoked", actor.subject, token_id, {}, realms=within)
 
     await hub.database.write(unit)

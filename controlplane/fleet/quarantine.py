@@ -184,6 +184,7 @@ def _put(
             "digest": envelope.digest,
             "signer": envelope.sender_did,
         },
+        realms=agent.realms,
         at=now,
     )
     return uow.agents.update(

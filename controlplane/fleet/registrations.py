@@ -20,6 +20,7 @@ from controlplane.errors import (
 )
 from controlplane.policies.content import PolicyContent, allow_content, check_content
 from controlplane.policies.signing import sign_policy
+from protocol.audit_leaf import Assurance
 from protocol.ids import is_agent_name
 from storage.pages import Page
 from storage.records import AgentRecord, JoinTokenRecord, PolicyRecord, RegistrationRecord
@@ -119,7 +120,13 @@ async def reject_registration(
         if found.state != "pending":
             raise StateConflictError(f"this registration is {found.state}")
         uow.audit.append(
-            "registration.rejected", actor.subject, registration_id, {"reason": reason}, at=now
+            "registration.rejected",
+            actor.subject,
+            registration_id,
+            {},
+            realms=() if found.realm is None else (found.realm,),
+            personal={"reason": reason},
+            at=now,
         )
         return uow.registrations.decide(registration_id, "rejected", actor.subject, reason, now)
 
@@ -139,7 +146,8 @@ def approve_by_token(
     content = None if token.capabilities is None else allow_content(token.capabilities)
     approval = Approval(realms=(token.realm or "default",), content=content, or_nothing=True)
     name = free_name(uow, registration.name)
-    agent = _enrol(uow, hub, registration, name, approval, token.created_by, now)
+    by = token.created_by
+    agent = _enrol(uow, hub, registration, name, approval, by, now, by_token=True)
     uow.registrations.decide(registration.id, "approved", HUB_ACTOR.subject, at=now)
     return agent
 
@@ -165,6 +173,8 @@ def _enrol(
     approval: Approval,
     by: str,
     now: datetime,
+    *,
+    by_token: bool = False,
 ) -> AgentRecord:
     if not is_agent_name(name):
         raise InvalidFieldError("lowercase letters, digits, . _ -", pointer="/name")
@@ -189,7 +199,11 @@ def _enrol(
         "agent.enrolled",
         by,
         agent.did,
-        {"name": name, "realms": list(approval.realms), "registrationId": registration.id},
+        {"realms": list(approval.realms), "registrationId": registration.id},
+        realms=approval.realms,
+        # By a token: whoever shows it, in the name of who made it.
+        assurance=Assurance.ATTRIBUTED if by_token else None,
+        personal={"name": name},
         at=now,
     )
     if approval.content is not None:

@@ -113,6 +113,17 @@ async def _look_again(live: Live, connection: Connection) -> None:
         _open(live, connection, door, payload)
 
 
+def _note_conflict(uow: UnitOfWork, connection: Connection, did: str) -> None:
+    uow.audit.append(
+        "key_conflict",
+        did,
+        did,
+        {},
+        realms=uow.agents.realms_of(did),
+        personal={"address": connection.address},
+    )
+
+
 async def _settle_conflict(live: Live, connection: Connection, did: str) -> bool:
     """Whether `connection` may hold the key; closes the loser (section 4)."""
     registry = live.registry
@@ -125,11 +136,7 @@ async def _settle_conflict(live: Live, connection: Connection, did: str) -> bool
             finally:
                 registry.settle(did)
             if alive and connection.transport.is_open:
-                await live.hub.database.write(
-                    lambda uow: uow.audit.append(
-                        "key_conflict", did, did, {"address": connection.address}
-                    )
-                )
+                await live.hub.database.write(lambda uow: _note_conflict(uow, connection, did))
                 live.hub.events.emit(
                     "agent.key_conflict", realm=None, data={"agent": did}, subject=did
                 )
@@ -238,7 +245,9 @@ def _ask(
         "registration.requested",
         envelope.sender_did,
         registration.id,
-        {"name": payload.name, "joinToken": token.id if token is not None else None},
+        {"joinToken": token.id if token is not None else None},
+        realms=() if token is None or token.realm is None else (token.realm,),
+        personal={"name": payload.name},
     )
     if token is not None:
         if not uow.join_tokens.use(token.id, now, envelope.sender_did):

@@ -88,7 +88,9 @@ def _ask_agent(
         "intent.cancel_requested",
         actor.subject,
         record.id,
-        {"documentId": envelope.id, "digest": envelope.digest, "reason": reason},
+        {"documentId": envelope.id, "digest": envelope.digest},
+        realms=(record.realm,),
+        personal={"reason": reason},
         at=now,
     )
     changed = uow.intents.set_cancel_requested(record.id, cancel_document_id=envelope.id)

@@ -14,7 +14,7 @@ from controlplane.context import Hub
 from controlplane.errors import PersonNotCoveredError
 from controlplane.intents.targets import Recipient
 from protocol.capabilities import covers_action
-from storage.records import DelegationRecord
+from storage.records import DelegationRecord, IntentRecord
 
 
 def person_of(actor: Actor) -> str | None:
@@ -23,6 +23,12 @@ def person_of(actor: Actor) -> str | None:
     Who holds `admin` or `owner` everywhere speaks for the hub itself, and a machine for nobody.
     """
     return actor.subject if actor.kind == "user" and not actor.is_global_admin else None
+
+
+def in_whose_name(record: IntentRecord, actor: Actor) -> dict[str, str]:
+    """Return what the record says of an order in the name of another than who gives it."""
+    person = record.on_behalf_of
+    return {} if person in (None, actor.subject) else {"onBehalfOf": str(person)}
 
 
 async def check_person(

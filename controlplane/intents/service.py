@@ -57,7 +57,14 @@ def mark_dispatched(
             intent_id, IntentState.DISPATCHED, from_states=UNSENT, dispatched_at=now
         )
         if moved is not None:
-            uow.audit.append("intent.dispatched", "hub", intent_id, {"intentId": intent_id}, at=now)
+            uow.audit.append(
+                "intent.dispatched",
+                "hub",
+                intent_id,
+                {"intentId": intent_id},
+                realms=(moved.realm,),
+                at=now,
+            )
         record = moved or uow.intents.get(intent_id)
         if record is not None and not is_terminal(record.state):
             sendable.append(record)
@@ -80,7 +87,12 @@ def mark_accepted(
         )
         if changed is not None:
             uow.audit.append(
-                "intent.accepted", agent_did, intent_id, {"intentId": intent_id}, at=now
+                "intent.accepted",
+                agent_did,
+                intent_id,
+                {"intentId": intent_id},
+                realms=(changed.realm,),
+                at=now,
             )
             moved.append(changed)
     return moved
@@ -184,6 +196,7 @@ def finish_with_result(
             "resultDigest": envelope.digest,
             "state": state.value,
         },
+        realms=(record.realm,),
         at=now,
     )
     return Finished(finished, envelope.id, again=False)
@@ -346,9 +359,15 @@ def _end_without_result(
     data: dict[str, Any] = {"intentId": intent_id, "state": state.value}
     if unconfirmed:
         data["unconfirmed"] = True
-    if reason:
-        data["reason"] = reason
     if result is not None:
         data["code"] = result["error"]["code"]
-    uow.audit.append("intent.finished", actor, intent_id, data, at=now)
+    uow.audit.append(
+        "intent.finished",
+        actor,
+        intent_id,
+        data,
+        realms=(ended.realm,),
+        personal={"reason": reason} if reason else None,
+        at=now,
+    )
     return ended

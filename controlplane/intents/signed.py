@@ -12,11 +12,13 @@ from controlplane import clock
 from controlplane.access.authorize import Actor, authorize_one
 from controlplane.context import Hub, OutboxKind
 from controlplane.errors import HiddenError, InvalidFieldError, StateConflictError
+from controlplane.intents.people import in_whose_name
 from controlplane.intents.service import announce
 from controlplane.intents.submission import Batch
 from controlplane.intents.targets import check_realm
 from controlplane.stored_documents import delegation_record, document_record
 from protocol import limits
+from protocol.audit_leaf import Assurance
 from protocol.delegation import verify_link
 from protocol.envelope import Envelope, parse_document
 from protocol.errors import (
@@ -90,6 +92,7 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
                 uow.outbox.add(agent.did, OutboxKind.DELEGATION, link.id, link.wire)
         uow.intents.add_many([record])
         uow.outbox.add(agent.did, OutboxKind.INTENT, record.id, signer=record.signer)
+        represented = in_whose_name(record, actor)
         uow.audit.append(
             "intent.submitted",
             actor.subject,
@@ -101,7 +104,10 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
                 "realm": record.realm,
                 "signer": record.signer,
                 "batchId": record.batch_id,
+                **represented,
             },
+            realms=(record.realm,),
+            assurance=Assurance.ATTRIBUTED if represented else None,
             at=now,
         )
         return None
@@ -164,12 +170,14 @@ def keep_delegation(uow: UnitOfWork, envelope: Envelope, by: str) -> bool:
             raise IdReuseError("another delegation is kept under this id")
         return False
     uow.documents.put_once(document_record(envelope, uow.now))
-    uow.delegations.add(delegation_record(envelope, source="presented", created_by=by, now=uow.now))
+    record = delegation_record(envelope, source="presented", created_by=by, now=uow.now)
+    uow.delegations.add(record)
     uow.audit.append(
         "delegation.presented",
         by,
         envelope.id,
         {"digest": envelope.digest, "subject": str(envelope.payload["subject"])},
+        realms=record.realms_named,
     )
     return True
 

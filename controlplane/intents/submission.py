@@ -18,10 +18,11 @@ from controlplane.access.authorize import Actor
 from controlplane.context import Hub, OutboxKind
 from controlplane.errors import InvalidFieldError
 from controlplane.intents import rollouts
-from controlplane.intents.people import check_person, person_of
+from controlplane.intents.people import check_person, in_whose_name, person_of
 from controlplane.intents.service import announce
 from controlplane.intents.targets import Recipient, Target, resolve_target
 from protocol import limits
+from protocol.audit_leaf import Assurance
 from protocol.envelope import seal_document
 from protocol.errors import BadJsonError, FrameTooLargeError
 from protocol.strict_json import check_json_profile
@@ -125,6 +126,7 @@ def write_orders(uow: UnitOfWork, actor: Actor, batch: PreparedBatch) -> None:
             uow.outbox.add(
                 record.agent_did, OutboxKind.INTENT, record.id, signer=one.document.signer
             )
+        represented = in_whose_name(record, actor)
         uow.audit.append(
             "intent.submitted",
             actor.subject,
@@ -136,7 +138,11 @@ def write_orders(uow: UnitOfWork, actor: Actor, batch: PreparedBatch) -> None:
                 "realm": record.realm,
                 "signer": record.signer,
                 "batchId": record.batch_id,
+                **represented,
             },
+            realms=(record.realm,),
+            # Somebody else's wish, on the word of who gave the order.
+            assurance=Assurance.ATTRIBUTED if represented else None,
             at=batch.now,
         )
     if batch.rollout is not None:

@@ -97,8 +97,13 @@ async def decide_device_login(
         found = _waiting(uow, digest)
         if not uow.device_logins.decide(found.id, state, actor.id, clock.now()):
             raise HiddenError("nothing waits under this code")
-        data = {"device": found.id, "address": found.address}
-        uow.audit.append(f"device_login.{state}", actor.subject, actor.id, data)
+        uow.audit.append(
+            f"device_login.{state}",
+            actor.subject,
+            actor.id,
+            {"device": found.id},
+            personal={"address": found.address},
+        )
         return found
 
     return await hub.database.write(unit)

@@ -88,7 +88,10 @@ async def invite(
             raise InvalidFieldError(f"no realm {realm}", pointer="/realm")
         uow.invitations.add(record)
         data = {"realm": realm, "role": role}
-        uow.audit.append("invitation.created", actor.subject, record.id, data, at=now)
+        realms = () if realm is None else (realm,)
+        uow.audit.append(
+            "invitation.created", actor.subject, record.id, data, realms=realms, at=now
+        )
 
     await hub.database.write(unit)
     # In the fragment, which browsers send nowhere and no proxy writes down.
@@ -203,7 +206,8 @@ async def revoke_invitation(hub: Hub, actor: Actor, invitation_id: str) -> None:
         if found is None or (realms is not None and found.realm not in realms):
             raise HiddenError("no such invitation")
         if uow.invitations.revoke(invitation_id):
-            uow.audit.append("invitation.revoked", actor.subject, invitation_id, {})
+            within = () if found.realm is None else (found.realm,)
+            uow.audit.append("invitation.revoked", actor.subject, invitation_id, {}, realms=within)
 
     await hub.database.write(unit)
 
@@ -232,7 +236,13 @@ def _open_invitation(uow: UnitOfWork, digest: str) -> InvitationRecord:
 def _enter(uow: UnitOfWork, hub: Hub, found: InvitationRecord, user: UserRecord) -> list[str]:
     if not uow.invitations.use(found.id, user.id, clock.now()):
         raise HiddenError("no such invitation")
-    uow.audit.append("invitation.used", f"user:{user.id}", found.id, {"user": user.id})
+    uow.audit.append(
+        "invitation.used",
+        f"user:{user.id}",
+        found.id,
+        {"user": user.id},
+        realms=() if found.realm is None else (found.realm,),
+    )
     if found.realm is None:
         return settle_grants(uow, hub, user.id, by=found.created_by, now=clock.now())
     return enter_realm(uow, hub, realm=found.realm, user=user, role=found.role, by=found.created_by)

@@ -28,6 +28,7 @@ from controlplane.people.sign_in import SignedIn, Visitor, count_sign_in, start_
 from controlplane.people.standing import settle_grants
 from controlplane.people.users import OWNER
 from controlplane.settings import OidcIssuer
+from protocol.audit_leaf import Assurance
 from storage.records import CeremonyRecord, IdentityRecord, UserRecord
 from storage.unit_of_work import UnitOfWork
 
@@ -137,7 +138,15 @@ async def end_oidc(
         told.clear()
         user = _user_of(uow, provider.issuer, claims)
         told.extend(_take_roles(uow, hub, provider.issuer, user, claims))
-        return start_session(uow, hub, user, method=BY_OIDC, visitor=visitor, now=clock.now())
+        return start_session(
+            uow,
+            hub,
+            user,
+            method=BY_OIDC,
+            visitor=visitor,
+            now=clock.now(),
+            assurance=Assurance.ATTRIBUTED,  # on the provider's word
+        )
 
     signed_in = await hub.database.write(unit)
     hub.authenticator.forget()
@@ -238,5 +247,5 @@ def _set_in_realm(
     if role is not None:
         return enter_realm(uow, hub, realm=realm, user=user, role=role, by=by)
     uow.realms.remove_member(realm, user.id)
-    uow.audit.append("member.removed", by, realm, {"user": user.id})
+    uow.audit.append("member.removed", by, realm, {"user": user.id}, realms=(realm,))
     return settle_grants(uow, hub, user.id, by=by, now=uow.now)

@@ -58,7 +58,15 @@ async def add_realm(
             raise InvalidFieldError("this realm exists", pointer="/id")
         made = RealmRecord(realm, now, now, description=description, created_by=actor.subject)
         uow.realms.add(made)
-        uow.audit.append("realm.created", actor.subject, realm, {}, at=now)
+        uow.audit.append(
+            "realm.created",
+            actor.subject,
+            realm,
+            {},
+            realms=(realm,),
+            personal={"description": description},
+            at=now,
+        )
         if owner is None:
             return made, []
         check_roles(actor, [OWNER], realm, pointer="/owner")
@@ -96,7 +104,14 @@ async def change_realm(
             )
         except ConflictError as exc:
             raise PreconditionError("somebody else has changed this realm") from exc
-        uow.audit.append("realm.changed", actor.subject, realm, {"description": description})
+        uow.audit.append(
+            "realm.changed",
+            actor.subject,
+            realm,
+            {},
+            realms=(realm,),
+            personal={"description": description},
+        )
         return changed
 
     return await hub.database.write(unit)
@@ -123,7 +138,7 @@ async def remove_realm(hub: Hub, actor: Actor, realm: str) -> None:
         members = uow.realms.members(realm)
         uow.data_keys.destroy_realm(realm)
         uow.realms.delete(realm)
-        uow.audit.append("realm.removed", actor.subject, realm, {}, at=now)
+        uow.audit.append("realm.removed", actor.subject, realm, {}, realms=(realm,), at=now)
         told: list[str] = []
         for one in members:
             told += settle_grants(uow, hub, one.user_id, by=actor.subject, now=now)
@@ -193,7 +208,12 @@ async def remove_member(hub: Hub, actor: Actor, realm: str, user: str) -> None:
         _check_takes(uow, actor, held)
         uow.realms.remove_member(realm, found.id)
         uow.audit.append(
-            "member.removed", actor.subject, realm, {"user": found.id, "role": held.role}, at=now
+            "member.removed",
+            actor.subject,
+            realm,
+            {"user": found.id, "role": held.role},
+            realms=(realm,),
+            at=now,
         )
         return None, settle_grants(uow, hub, found.id, by=actor.subject, now=now)
 
@@ -206,7 +226,7 @@ def enter_realm(
     """Give a user a role in a realm in this unit, unless they stand higher; return whom to wake."""
     now = uow.now
     uow.realms.set_member(MemberRecord(realm, user.id, role, now))
-    uow.audit.append("member.set", by, realm, {"user": user.id, "role": role})
+    uow.audit.append("member.set", by, realm, {"user": user.id, "role": role}, realms=(realm,))
     return settle_grants(uow, hub, user.id, by=by, now=now)
 
 

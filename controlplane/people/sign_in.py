@@ -19,6 +19,7 @@ from controlplane.errors import (
     SignInError,
     StateConflictError,
 )
+from protocol.audit_leaf import Assurance
 from storage.pages import Page
 from storage.records import SessionRecord, UserRecord
 
@@ -47,7 +48,14 @@ class SignedIn:
 
 
 def start_session(
-    uow: UnitOfWork, hub: Hub, user: UserRecord, *, method: str, visitor: Visitor, now: datetime
+    uow: UnitOfWork,
+    hub: Hub,
+    user: UserRecord,
+    *,
+    method: str,
+    visitor: Visitor,
+    now: datetime,
+    assurance: Assurance | None = None,
 ) -> SignedIn:
     """Keep a session of `user`, who has just proved who they are.
 
@@ -72,7 +80,14 @@ def start_session(
     )
     uow.sessions.add(session)
     data = {"session": session.id, "method": method}
-    uow.audit.append("session.started", f"user:{current.id}", current.id, data, at=now)
+    uow.audit.append(
+        "session.started",
+        f"user:{current.id}",
+        current.id,
+        data,
+        assurance=assurance,
+        at=now,
+    )
     return SignedIn(current, session, token)
 
 

@@ -47,8 +47,14 @@ def settle_grants(uow: UnitOfWork, hub: Hub, user_id: str, *, by: str, now: date
     if gone:
         for one in gone:
             uow.delegations.revoke(one.id, by, now)
-            reason = {"reason": "the role has ended", "subject": one.subject}
-            uow.audit.append("delegation.revoked", by, one.id, reason, at=now)
+            uow.audit.append(
+                "delegation.revoked",
+                by,
+                one.id,
+                {"why": "the role has ended", "subject": one.subject},
+                realms=one.realms_named,
+                at=now,
+            )
         told += add_revocations(
             uow, hub, by, keys=(), delegations=tuple(one.id for one in gone), now=now
         )

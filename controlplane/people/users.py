@@ -9,6 +9,7 @@ from typing import Any, Final
 from controlplane import clock
 from controlplane.access.authorize import Actor, authorize, may_grant, realms_with, rung_in
 from controlplane.access.permissions import LADDER, ROLES, rung_of
+from controlplane.audit.personal import erase_person
 from controlplane.context import Hub
 from controlplane.errors import (
     AccessDeniedError,
@@ -174,6 +175,7 @@ async def remove_user(hub: Hub, actor: Actor, user_id: str) -> None:
         if OWNER in found.roles:
             check_not_last_owner(uow, found.id)
         uow.users.delete(found.id)
+        erase_person(uow, f"user:{found.id}", by=actor.subject)
         uow.audit.append("user.removed", actor.subject, found.id, {}, at=now)
         return detail, settle_grants(uow, hub, found.id, by=actor.subject, now=now)
 

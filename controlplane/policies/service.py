@@ -6,9 +6,11 @@ away from it. Every change is a new version, and what was in force before stays 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from controlplane import clock
 from controlplane.access.authorize import Actor, authorize, authorize_one, realms_with
@@ -28,6 +30,7 @@ from controlplane.policies.signing import (
     sign_policy,
     take_signed_policy,
 )
+from protocol.canonical import canonical_json
 from protocol.envelope import parse_document
 from protocol.messages.policies import PolicyUpdate
 from storage.pages import Page
@@ -36,6 +39,8 @@ from storage.unit_of_work import UnitOfWork
 
 _AGENTS_AT_ONCE = 100
 _NAMES_SHOWN = 5
+_MAX_TOLD_BYTES: Final = 32 * 1024
+"""Of a layer in one entry of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +172,9 @@ async def apply_to_layer(
             {
                 "policyId": policy.id,
                 "version": record.version,
-                "rules": policy.rules,
-                "limits": policy.limits,
+                **_told(policy),
             },
+            realms=policy.realms,
             at=now,
         )
         return record.version
@@ -307,13 +312,24 @@ async def delete_policy(hub: Hub, actor: Actor, policy_id: str) -> None:
         if layer is not None:
             uow.policies.set_layer(layer.layer, None, now)
         uow.policies.delete(policy_id)
-        uow.audit.append("policy.deleted", actor.subject, policy_id, {}, at=now)
+        uow.audit.append(
+            "policy.deleted", actor.subject, policy_id, {}, realms=policy.realms, at=now
+        )
 
     await hub.database.write(unit)
     for one in in_force:
         hub.dispatcher.wake(one.agent_did)
     if layer is not None:
         await refresh_policies(hub, actor.subject)
+
+
+def _told(policy: PolicyRecord) -> dict[str, Any]:
+    """Return a layer as the record keeps it: whole, or its hash where an entry has no room."""
+    content: dict[str, Any] = {"rules": policy.rules, "limits": policy.limits}
+    spelled = canonical_json(content)
+    if len(spelled) <= _MAX_TOLD_BYTES:
+        return content
+    return {"contentSha256": hashlib.sha256(spelled).hexdigest()}
 
 
 def _check_mergeable(uow: UnitOfWork, new: Layer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from controlplane import clock
 from controlplane.context import Hub, OutboxKind
@@ -108,7 +108,8 @@ def sign_policy(
             raise
         # The old document could allow what a newer layer forbids; nothing is the safe answer.
         content = PolicyContent([])
-        uow.audit.append("policy.unmergeable", actor, agent_did, {"why": exc.message}, at=now)
+        why = {"why": exc.message}
+        uow.audit.append("policy.unmergeable", actor, agent_did, why, realms=policy.realms, at=now)
     latest = hub.identity.hub_delegation.expires
     expires = now + timedelta(seconds=hub.settings.policy_lifetime_seconds)
     if latest is not None:
@@ -324,5 +325,6 @@ def _put_in_force(
             "digest": envelope.digest,
             "signer": envelope.sender_did,
         },
+        realms=tuple(cast(list[str], envelope.payload["realms"])),
         at=now,
     )

@@ -3,7 +3,13 @@
 All times are aware datetimes in UTC, whole milliseconds. Documents are `bytes`, exactly as signed.
 """
 
-from storage.records.audit import AuditLeaf, Checkpoint
+from storage.records.audit import (
+    AuditFilter,
+    AuditLeaf,
+    Checkpoint,
+    Cosignature,
+    PersonalValue,
+)
 from storage.records.delivery import (
     Begin,
     FileRecord,
@@ -52,10 +58,12 @@ __all__ = [
     "ApiKeyRecord",
     "ApprovalDecisionRecord",
     "ApprovalRecord",
+    "AuditFilter",
     "AuditLeaf",
     "Begin",
     "CeremonyRecord",
     "Checkpoint",
+    "Cosignature",
     "DataKeyRecord",
     "DelegationRecord",
     "DeviceLoginRecord",
@@ -72,6 +80,7 @@ __all__ = [
     "Mismatch",
     "OutboxRecord",
     "PasskeyRecord",
+    "PersonalValue",
     "PolicyLayerRecord",
     "PolicyRecord",
     "ProgressRecord",

@@ -72,6 +72,16 @@ class DelegationRecord:
     revoked_at: datetime | None = None
     revoked_by: str | None = None
 
+    @property
+    def realms_named(self) -> tuple[str, ...]:
+        """The realms it is about; none when it reaches beyond named ones."""
+        named: set[str] = set()
+        for one in self.capabilities:
+            if one.get("realms") is None:
+                return ()
+            named.update(one["realms"])
+        return tuple(sorted(named))
+
 
 @dataclass(frozen=True, slots=True)
 class RevocationsRecord:

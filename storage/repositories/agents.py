@@ -47,6 +47,11 @@ class Agents(Repository[AgentRecord]):
         row = self._tx.row(_GET, did=did)
         return None if row is None else _MAPPING.record(row)
 
+    def realms_of(self, did: str) -> tuple[str, ...]:
+        """Return the realms an agent is in; none for a key that is no agent's."""
+        found = self.get(did)
+        return () if found is None else found.realms
+
     def get_by_name(self, name: str) -> AgentRecord | None:
         """Return the agent of that name, or None."""
         return self._one(agents.c.name == name)

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
+from collections.abc import Mapping as Fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 
+from protocol.audit_leaf import (
+    SALT_BYTES,
+    Assurance,
+    assurance_of,
+    encode_leaf,
+    personal_hash,
+)
 from protocol.audit_tree import HASH_BYTES, Tree, leaf_hash
-from protocol.canonical import canonical_json
-from protocol.timestamps import format_timestamp
 from storage.errors import StorageError
 from storage.mapping import Mapping
-from storage.pages import DEFAULT_PAGE_LIMIT, Page
-from storage.records import AuditLeaf, Checkpoint
+from storage.pages import DEFAULT_PAGE_LIMIT, Page, bound_limit, page_of, parse_cursor
+from storage.records import AuditFilter, AuditLeaf, Checkpoint, Cosignature, PersonalValue
 from storage.repositories.base import Repository
-from storage.tables.audit import audit_checkpoints, audit_leaves, audit_tree
-from storage.tables.columns import TIME
+from storage.tables.audit import (
+    audit_checkpoints,
+    audit_leaf_realms,
+    audit_leaves,
+    audit_personal,
+    audit_tree,
+    audit_witnesses,
+)
+from storage.tables.columns import TIME, encode_json
 from storage.transaction import BulkInsert, Prepared, Transaction
 
 _T = audit_leaves.c
+_R = audit_leaf_realms.c
+_P = audit_personal.c
+MAX_WITNESSES: Final = 16
+"""One more, and the one that has been silent for longest is forgotten."""
 _MAPPING: Mapping[AuditLeaf] = Mapping(audit_leaves, AuditLeaf)
 _CHECKPOINTS: Mapping[Checkpoint] = Mapping(audit_checkpoints, Checkpoint)
+_PERSONAL: Mapping[PersonalValue] = Mapping(audit_personal, PersonalValue)
+_WITNESSES: Mapping[Cosignature] = Mapping(audit_witnesses, Cosignature)
 _ADD = BulkInsert(audit_leaves, _MAPPING.names)
+_ADD_REALM = BulkInsert(audit_leaf_realms, ("realm", "index"))
+_ADD_PERSONAL = BulkInsert(audit_personal, _PERSONAL.names)
 _THE_TREE = audit_tree.c.id == bindparam("key")
 _LOAD = select(audit_tree.c.size, audit_tree.c.frontier).where(_THE_TREE)
 _LOOK = Prepared(_LOAD)
@@ -54,36 +76,58 @@ class Audit(Repository[AuditLeaf]):
         subject: str,
         data: dict[str, Any],
         *,
+        realms: Collection[str] = (),
+        assurance: Assurance | None = None,
+        personal: Fields[str, Any] | None = None,
+        person: str | None = None,
         at: datetime | None = None,
     ) -> int:
         """Append one leaf and return its index.
 
-        The leaf is the canonical JSON of {index, at, kind, actor, subject, data}.
-
         Args:
             kind: what happened, such as `intent.submitted`.
-            actor: who did it: a DID, `user:<uuid>` or `hub`.
+            actor: who did it: a DID, `user:<uuid>`, `key:<uuid>` or `hub`.
             subject: what it was done to.
             data: facts, never secrets.
+            realms: whose readers may read it; none for what concerns the hub as a whole.
+            assurance: how the actor is known, where the form of their name does not tell.
+            personal: what a person may want forgotten, by name; what is empty is left out.
+            person: whose that is; the actor's otherwise.
             at: when; the time of the transaction otherwise.
         """
         if self._tree is None:
             self._tree = self._load(_TAKE)
         index = self._tree.size
         moment = at or self._tx.now
-        leaf = canonical_json(
-            {
-                "index": index,
-                "at": format_timestamp(moment),
-                "kind": kind,
-                "actor": actor,
-                "subject": subject,
-                "data": data,
-            }
-        )
+        hashes: dict[str, bytes] = {}
+        for name, value in (personal or {}).items():
+            if value is None or value == "":
+                continue
+            salt = os.urandom(SALT_BYTES)
+            hashes[name] = personal_hash(salt, value)
+            row = (index, name, salt, encode_json(value), person or actor, TIME.encode(moment))
+            self._tx.defer(_ADD_PERSONAL, [row])
+        ordered = tuple(realms) if len(realms) < 2 else tuple(sorted(set(realms)))
+        try:
+            leaf = encode_leaf(
+                index=index,
+                at=moment,
+                kind=kind,
+                actor=actor,
+                subject=subject,
+                data=data,
+                assurance=assurance or assurance_of(actor),
+                realms=ordered,
+                personal=hashes,
+                salt=os.urandom(SALT_BYTES),
+            )
+        except ValueError as exc:
+            raise StorageError("an entry of the record is too long") from exc
         digest = leaf_hash(leaf)
         self._tree.append(digest)
         self._tx.defer(_ADD, [(index, TIME.encode(moment), kind, actor, subject, leaf, digest)])
+        if ordered:
+            self._tx.defer(_ADD_REALM, [(realm, index) for realm in ordered])
         return index
 
     def flush(self) -> None:
@@ -118,19 +162,59 @@ class Audit(Repository[AuditLeaf]):
         statement = select(_T.hash).where(_T.index >= start, _T.index < end).order_by(_T.index)
         return [bytes(hash) for hash in self._tx.core(statement).scalars()]
 
+    def is_in(self, index: int, realms: Collection[str]) -> bool:
+        """Whether readers of one of these realms may read a leaf."""
+        where = (_R.index == index, _R.realm.in_(realms))
+        return self._tx.core(select(_R.index).where(*where).limit(1)).first() is not None
+
+    def personal(self, indexes: Sequence[int]) -> dict[int, list[PersonalValue]]:
+        """Return what is still there of the personal values of these leaves."""
+        found: dict[int, list[PersonalValue]] = {}
+        statement = select(*_PERSONAL.columns).where(_P.index.in_(indexes)).order_by(_P.field)
+        for row in self._tx.core(statement):
+            value = _PERSONAL.record(row)
+            found.setdefault(value.index, []).append(value)
+        return found
+
+    def erase_person(self, person: str) -> int:
+        """Erase every personal value of somebody; return how many there were."""
+        return self._tx.core(delete(audit_personal).where(_P.person == person)).rowcount
+
+    def erase_before(self, moment: datetime, limit: int) -> int:
+        """Erase up to `limit` personal values from before a time; return how many."""
+        oldest = select(_P.index).where(_P.at < TIME.encode(moment)).order_by(_P.at).limit(limit)
+        indexes = [int(one) for one in self._tx.core(oldest).scalars()]
+        if not indexes:
+            return 0
+        return self._tx.core(delete(audit_personal).where(_P.index.in_(indexes))).rowcount
+
     def list(
         self,
+        chosen: AuditFilter | None = None,
         *,
-        subject: str | None = None,
-        actor: str | None = None,
-        kind: str | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[AuditLeaf]:
         """Return a page, newest first."""
-        equal = {"subject": subject, "actor": actor, "kind": kind}
-        where = [_T[name] == value for name, value in equal.items() if value is not None]
-        return self._page(where, key=_T.index, limit=limit, cursor=cursor)
+        chosen = chosen or AuditFilter()
+        limit = bound_limit(limit)
+        where, key = _where(chosen), _T.index
+        if chosen.realms is not None and len(chosen.realms) == 1:
+            # Along the realm's own index: a small realm in a long record is not searched for.
+            key = _R.index
+            where = [*_where(chosen, with_realms=False), _R.realm == next(iter(chosen.realms))]
+            where.append(_R.index == _T.index)
+        if cursor is not None:
+            (before,) = parse_cursor(cursor, (int,))
+            where.append(key < before)
+        statement = select(*_MAPPING.columns).where(*where).order_by(key.desc()).limit(limit + 1)
+        leaves = [_MAPPING.record(row) for row in self._tx.core(statement)]
+        return page_of(leaves, limit, [(leaf.index,) for leaf in leaves])
+
+    def matching(self, chosen: AuditFilter, start: int, end: int) -> Sequence[AuditLeaf]:
+        """Return the chosen leaves with start <= index < end, oldest first."""
+        where = [*_where(chosen), _T.index >= start, _T.index < end]
+        return self._all(*where, order=_T.index)
 
     def of_subject(self, subject: str) -> Sequence[AuditLeaf]:
         """Return every leaf about one thing, oldest first."""
@@ -146,3 +230,41 @@ class Audit(Repository[AuditLeaf]):
         """Keep a signed checkpoint; one of this size already there is a `ConflictError`."""
         values = _CHECKPOINTS.values(Checkpoint(size, text, at or self._tx.now))
         self._tx.core(insert(audit_checkpoints).values(values))
+
+    def save_cosignature(self, cosignature: Cosignature) -> bool:
+        """Keep a witness's newest word; an older one than is kept changes nothing (False)."""
+        key = audit_witnesses.c.key
+        held = self._tx.core(select(audit_witnesses.c.size).where(key == cosignature.key)).scalar()
+        if held is not None and held > cosignature.size:
+            return False
+        self._tx.core(delete(audit_witnesses).where(key == cosignature.key))
+        self._tx.core(insert(audit_witnesses).values(_WITNESSES.values(cosignature)))
+        for one in self.cosignatures()[MAX_WITNESSES:]:
+            self._tx.core(delete(audit_witnesses).where(key == one.key))
+        return True
+
+    def cosignatures(self) -> Sequence[Cosignature]:
+        """Return the newest cosignature of each witness, the latest first."""
+        order = (audit_witnesses.c.at.desc(), audit_witnesses.c.key)
+        rows = self._tx.core(select(*_WITNESSES.columns).order_by(*order))
+        return [_WITNESSES.record(row) for row in rows]
+
+
+def _where(chosen: AuditFilter, *, with_realms: bool = True) -> list[ColumnElement[bool]]:
+    where: list[ColumnElement[bool]] = []
+    for name in ("subject", "actor"):
+        value = getattr(chosen, name)
+        if value is not None:
+            where.append(_T[name] == value)
+    if chosen.kind is not None and chosen.kind.endswith(".*"):
+        where.append(_T.kind.startswith(chosen.kind.removesuffix("*"), autoescape=True))
+    elif chosen.kind is not None:
+        where.append(_T.kind == chosen.kind)
+    if chosen.since is not None:
+        where.append(_T.at >= TIME.encode(chosen.since))
+    if chosen.until is not None:
+        where.append(_T.at < TIME.encode(chosen.until))
+    if chosen.realms is not None and with_realms:
+        theirs = select(_R.index).where(_R.index == _T.index, _R.realm.in_(chosen.realms))
+        where.append(theirs.exists())
+    return where

@@ -69,6 +69,7 @@ def tool_approval_request(
             did,
             record.id,
             {"intentId": intent.id, "tool": record.tool, "callDigest": digest},
+            realms=(intent.realm,),
             at=now,
         )
         return record

@@ -27,6 +27,7 @@ def document_ack(
         before = uow.documents.acks(did)
         kept = _kept(uow, [item.id for item in items])
         news = []
+        realms = uow.agents.realms_of(did)
         for item in items:
             if item.id not in kept:
                 continue  # nothing of this hub's: an agent must not fill the record as it likes
@@ -44,6 +45,7 @@ def document_ack(
                 did,
                 item.id,
                 {"digest": item.digest, "code": item.code},
+                realms=realms,
                 at=now,
             )
             news.append(ack)

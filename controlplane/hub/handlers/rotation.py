@@ -71,7 +71,14 @@ def key_rotation(live: Live, connection: Connection, envelope: Envelope) -> None
             policy = uow.policies.update(policy.id, agents=agents)
             if by_hub:
                 sign_policy(uow, hub, new_key.did, policy, actor=did, now=now, or_nothing=True)
-        uow.audit.append("agent.key_rotated", did, new_key.did, {"digest": envelope.digest}, at=now)
+        uow.audit.append(
+            "agent.key_rotated",
+            did,
+            new_key.did,
+            {"digest": envelope.digest},
+            realms=uow.agents.realms_of(new_key.did),
+            at=now,
+        )
 
     def done(_nothing: None) -> None:
         hub.agents.forget()

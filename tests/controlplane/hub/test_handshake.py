@@ -25,6 +25,7 @@ from protocol.messages import (
     RegistrationRejected,
     dump_payload,
 )
+from storage.records import AuditFilter
 from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, running_hub, until
 
 
@@ -225,7 +226,7 @@ async def test_a_second_connection_of_a_live_key_is_closed_4409_and_recorded(
     assert (await second.receive(ErrorMessage)).code == "key_conflict"
     assert await second.close_code() == 4409
     reading.cancel()
-    leaves = await hub.read(lambda uow: uow.audit.list(kind="key_conflict").items)
+    leaves = await hub.read(lambda uow: uow.audit.list(AuditFilter(kind="key_conflict")).items)
     assert [leaf.subject for leaf in leaves] == [first.did]
     assert list(hub.registry.online()) == [first.did]
 
