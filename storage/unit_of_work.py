@@ -22,6 +22,7 @@ from storage.repositories.invitations import Invitations
 from storage.repositories.join_tokens import JoinTokens
 from storage.repositories.outbox import Outbox
 from storage.repositories.passkeys import Passkeys
+from storage.repositories.person_keys import PersonKeys
 from storage.repositories.policies import Policies
 from storage.repositories.realms import Realms
 from storage.repositories.registrations import Registrations
@@ -59,6 +60,7 @@ class UnitOfWork:
         self.invitations = Invitations(transaction)
         self.device_logins = DeviceLogins(transaction)
         self.passkeys = Passkeys(transaction)
+        self.person_keys = PersonKeys(transaction)
         self.identities = Identities(transaction)
         self.ceremonies = Ceremonies(transaction)
         self.rate_windows = RateWindows(transaction)

@@ -6,7 +6,7 @@ order. Whether a decision counts is the agent's to judge; the hub keeps what it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from controlplane.access.authorize import Actor, authorize_one, realms_with
 from controlplane.access.permissions import ROLES
 from controlplane.approvals.demand import must_sign, named_in
 from controlplane.context import Hub, OutboxKind
+from controlplane.delegations.proof import links_to
 from controlplane.errors import (
     AccessDeniedError,
     HiddenError,
@@ -23,6 +24,7 @@ from controlplane.errors import (
     StateConflictError,
 )
 from controlplane.intents.signed import verify_submitted
+from controlplane.people.own_keys import names_of
 from controlplane.stored_documents import document_record
 from protocol.capabilities import covers_action
 from protocol.envelope import Envelope, parse_document, seal_document
@@ -30,7 +32,12 @@ from protocol.errors import ExpiredError, WrongAudienceError
 from protocol.lifecycle import TERMINAL
 from protocol.messages.approvals import ToolApprovalResponse
 from storage.pages import Page
-from storage.records import ApprovalDecisionRecord, ApprovalRecord, IntentRecord
+from storage.records import (
+    ApprovalDecisionRecord,
+    ApprovalRecord,
+    DelegationRecord,
+    IntentRecord,
+)
 from storage.unit_of_work import UnitOfWork
 
 _APPROVE = "writ.approve"
@@ -226,21 +233,11 @@ def _check_not_orderer(uow: UnitOfWork, intent: IntentRecord | None, decider: st
     if intent is None:
         return
     gave = {intent.signer, intent.on_behalf_of, *_behind(uow, intent.submitted_by)}
-    if decider in gave:
+    names = {decider}
+    if decider.startswith("user:") or uow.person_keys.get_by_did(decider) is not None:
+        names |= names_of(uow, decider)
+    if not gave.isdisjoint(names):
         raise AccessDeniedError("who gave the order does not decide about it")
-
-
-def _names(uow: UnitOfWork, person: str) -> frozenset[str]:
-    """Return every name of a person: as the hub vouches for them, and their own key's.
-
-    Only the hub knows that the two are one; to an agent they are two people.
-    """
-    if person.startswith("user:"):
-        user = uow.users.get(person.removeprefix("user:"))
-        key = user.operator_did if user is not None else None
-        return frozenset({person, key} if key is not None else {person})
-    user = uow.users.get_by_operator(person)
-    return frozenset({person, f"user:{user.id}"} if user is not None else {person})
 
 
 def _behind(uow: UnitOfWork, submitted_by: str) -> frozenset[str]:
@@ -263,8 +260,8 @@ def _check_signer(uow: UnitOfWork, hub: Hub, detail: Detail, signer: str) -> Non
             raise AccessDeniedError("the rule does not name this person")
         if signer == hub.identity.hub_did:
             raise AccessDeniedError("the hub's own key is nobody")
-    if not _may_approve(uow, hub, signer, detail.approval.realm):
-        raise AccessDeniedError(f"the signer holds no delegation with {_APPROVE} here")
+    if not _may_approve(uow, hub, signer, detail.approval):
+        raise AccessDeniedError(f"the signer holds no delegation with {_APPROVE} that counts here")
 
 
 def _roles_held(actor: Actor, realm: str) -> frozenset[str]:
@@ -274,16 +271,22 @@ def _roles_held(actor: Actor, realm: str) -> frozenset[str]:
     return held | {role for role, needs in ROLES.items() if needs <= permissions}
 
 
-def _may_approve(uow: UnitOfWork, hub: Hub, signer: str, realm: str) -> bool:
+def _may_approve(uow: UnitOfWork, hub: Hub, signer: str, approval: ApprovalRecord) -> bool:
     if signer == hub.identity.root_did:
         return True
+    hubs = {hub.identity.hub_did, *hub.identity.former_hubs}
     return any(
         covers_action(str(capability.get("action")), _APPROVE)
-        and (capability.get("realms") is None or realm in capability["realms"])
+        and (capability.get("realms") is None or approval.realm in capability["realms"])
         for one in uow.delegations.for_subject(signer)
-        if one.revoked_at is None
+        # Where people must sign themselves, what the hub has lent counts for nothing.
+        if not (must_sign(approval) and _is_lent_by(uow, one, hubs))
         for capability in one.capabilities
     )
+
+
+def _is_lent_by(uow: UnitOfWork, delegation: DelegationRecord, dids: Collection[str]) -> bool:
+    return any(link.envelope.sender_did in dids for link in links_to(uow, delegation))
 
 
 def _keep(
@@ -299,7 +302,7 @@ def _keep(
 ) -> Detail:
     """Keep one decision: document, row, leaf and outbox in this unit; the last one ends it."""
     approval = detail.approval
-    names = _names(uow, approver)
+    names = names_of(uow, approver)
     if any(one.approver in names for one in detail.decisions):
         raise StateConflictError("this person has decided before")
     uow.documents.put_once(document_record(envelope, now))

@@ -6,17 +6,15 @@ verification is always asked for, so a passkey is two factors. No name is asked 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from types import ModuleType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from controlplane import clock
 from controlplane.access.authorize import Actor
-from controlplane.access.session_tokens import decode, encode, secret_hash
+from controlplane.access.session_tokens import decode, encode
 from controlplane.context import Hub
 from controlplane.errors import (
     AccessDeniedError,
@@ -25,14 +23,14 @@ from controlplane.errors import (
     SignInError,
     StateConflictError,
 )
+from controlplane.people.ceremonies import begin_ceremony, take_ceremony
 from controlplane.people.sign_in import SignedIn, Visitor, count_sign_in, start_session
 from controlplane.settings import HubSettings
-from storage.records import CeremonyRecord, PasskeyRecord
+from storage.records import PasskeyRecord
 from storage.unit_of_work import UnitOfWork
 
 BY_PASSKEY: Final = "passkey"
 MAX_PASSKEYS: Final = 20
-_LIFETIME: Final = timedelta(minutes=5)
 _REGISTER: Final = "passkey.register"
 _SIGN_IN: Final = "passkey.sign_in"
 _TRANSPORTS: Final = frozenset({"usb", "nfc", "ble", "internal", "hybrid", "smart-card"})
@@ -58,7 +56,7 @@ async def begin_passkey(hub: Hub, actor: Actor) -> Begun:
         AccessDeniedError: not somebody signed in.
         StateConflictError: they have too many.
     """
-    _check_person(actor)
+    check_signed_in(actor)
     user_id = actor.id
     held = await hub.database.read(lambda uow: uow.passkeys.for_user(user_id))
     if len(held) >= MAX_PASSKEYS:
@@ -71,7 +69,7 @@ async def begin_passkey(hub: Hub, actor: Actor) -> Begun:
         held=[decode(one.credential_id) for one in held],
     )
     data = {"challenge": encode(challenge), "user": user_id}
-    ceremony = await _begin(hub, _REGISTER, data)
+    ceremony = await begin_ceremony(hub, _REGISTER, data)
     return Begun(ceremony, options)
 
 
@@ -84,8 +82,8 @@ async def add_passkey(
         AccessDeniedError: not somebody signed in.
         InvalidFieldError: an unknown ceremony, or an answer that does not hold.
     """
-    _check_person(actor)
-    begun = await _take(hub, ceremony, _REGISTER)
+    check_signed_in(actor)
+    begun = await take_ceremony(hub, ceremony, _REGISTER)
     if begun is None or begun["user"] != actor.id:
         raise InvalidFieldError("no such ceremony, or no longer", pointer="/ceremony")
     library = load_library()
@@ -139,7 +137,7 @@ async def remove_passkey(hub: Hub, actor: Actor, passkey_id: str) -> None:
         AccessDeniedError: not somebody signed in.
         HiddenError: they have no such passkey.
     """
-    _check_person(actor)
+    check_signed_in(actor)
 
     def unit(uow: UnitOfWork) -> None:
         if not uow.passkeys.delete(passkey_id, actor.id):
@@ -157,7 +155,7 @@ async def begin_sign_in(hub: Hub, visitor: Visitor) -> Begun:
     """
     await count_sign_in(hub, visitor.address, "")
     challenge, options = load_library().sign_in_options(relying_party(hub.settings))
-    ceremony = await _begin(hub, _SIGN_IN, {"challenge": encode(challenge)})
+    ceremony = await begin_ceremony(hub, _SIGN_IN, {"challenge": encode(challenge)})
     return Begun(ceremony, options)
 
 
@@ -172,7 +170,7 @@ async def sign_in_with_passkey(
         TooManyAttemptsError: tried too often from there.
     """
     await count_sign_in(hub, visitor.address, "")
-    begun = await _take(hub, ceremony, _SIGN_IN)
+    begun = await take_ceremony(hub, ceremony, _SIGN_IN)
     shown = credential.get("id")
     if begun is None or not isinstance(shown, str):
         raise SignInError
@@ -208,20 +206,8 @@ async def sign_in_with_passkey(
     return await hub.database.write(unit)
 
 
-async def _begin(hub: Hub, kind: str, data: dict[str, Any]) -> str:
-    ceremony = secrets.token_urlsafe(32)
-    now = clock.now()
-    record = CeremonyRecord(secret_hash(ceremony), kind, data, now, now + _LIFETIME)
-    await hub.database.write(lambda uow: uow.ceremonies.add(record))
-    return ceremony
-
-
-async def _take(hub: Hub, ceremony: str, kind: str) -> dict[str, Any] | None:
-    found = await hub.database.write(lambda uow: uow.ceremonies.take(secret_hash(ceremony), kind))
-    return None if found is None else dict(found.data)
-
-
-def _check_person(actor: Actor) -> None:
+def check_signed_in(actor: Actor) -> None:
+    """Return when a person acts in a session of theirs; `AccessDeniedError` otherwise."""
     if actor.session_id is None:
         raise AccessDeniedError("sign in first: a key does not change how you sign in")
 

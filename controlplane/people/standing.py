@@ -14,6 +14,7 @@ from controlplane.access.permissions import ROLES
 from controlplane.context import Hub
 from controlplane.delegations.revocations import add_revocations
 from controlplane.delegations.service import load_hub_link, seal_under, store_delegation
+from controlplane.people.key_standing import are_keys_settled, settle_keys
 from protocol.links import Link, verify_link
 from storage.records import DelegationRecord
 from storage.unit_of_work import UnitOfWork
@@ -58,6 +59,7 @@ def settle_grants(uow: UnitOfWork, hub: Hub, user_id: str, *, by: str, now: date
         told += add_revocations(
             uow, hub, by, keys=(), delegations=tuple(one.id for one in gone), now=now
         )
+    told += settle_keys(uow, hub, user_id, by=by, now=now)
     return list(dict.fromkeys(told))
 
 
@@ -86,7 +88,7 @@ def _is_settled(uow: UnitOfWork, hub: Hub, user_id: str, now: datetime) -> bool:
         for one in uow.delegations.for_subject(f"user:{user_id}", now)
         if one.source == STANDING and _lasts(one, own, now)
     }
-    return _wanted(uow, user_id) <= held
+    return _wanted(uow, user_id) <= held and are_keys_settled(uow, hub, user_id, now)
 
 
 def _lasts(held: DelegationRecord, own: Link, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from controlplane.errors import (
     PreconditionError,
     StateConflictError,
 )
+from controlplane.people.key_standing import end_keys
 from controlplane.people.standing import settle_grants
 from storage.errors import ConflictError
 from storage.pages import Page
@@ -158,7 +159,7 @@ async def change_user(
 
 
 async def remove_user(hub: Hub, actor: Actor, user_id: str) -> None:
-    """Remove a user for good, with their memberships, sessions, passkeys and grants.
+    """Remove a user for good, with their memberships, sessions, passkeys, keys and grants.
 
     Raises:
         HiddenError, AccessDeniedError: not theirs to remove.
@@ -174,10 +175,11 @@ async def remove_user(hub: Hub, actor: Actor, user_id: str) -> None:
             check_outranks(actor, found.roles, None)
         if OWNER in found.roles:
             check_not_last_owner(uow, found.id)
+        told = end_keys(uow, hub, found.id, by=actor.subject, now=now)
         uow.users.delete(found.id)
         erase_person(uow, f"user:{found.id}", by=actor.subject)
         uow.audit.append("user.removed", actor.subject, found.id, {}, at=now)
-        return detail, settle_grants(uow, hub, found.id, by=actor.subject, now=now)
+        return detail, [*told, *settle_grants(uow, hub, found.id, by=actor.subject, now=now)]
 
     await _done(hub, unit)
 

@@ -49,6 +49,7 @@ from storage.records.sign_in import (
     IdentityRecord,
     InvitationRecord,
     PasskeyRecord,
+    PersonKeyRecord,
     SessionRecord,
 )
 
@@ -80,6 +81,7 @@ __all__ = [
     "Mismatch",
     "OutboxRecord",
     "PasskeyRecord",
+    "PersonKeyRecord",
     "PersonalValue",
     "PolicyLayerRecord",
     "PolicyRecord",

@@ -75,6 +75,18 @@ class PasskeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonKeyRecord:
+    """A key that a person signs with, by its DID."""
+
+    id: str
+    did: str
+    user_id: str
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityRecord:
     """Who a user is at an OpenID provider."""
 

@@ -79,6 +79,19 @@ passkeys = Table(
 )
 """`credential_id` is base64url without padding; `public_key` is COSE."""
 
+person_keys = Table(
+    "person_keys",
+    metadata,
+    text("id", primary_key=True),
+    text("did", unique=True),
+    text("user_id", ForeignKey("users.id", ondelete="CASCADE")),
+    text("name"),
+    moment("created_at"),
+    moment("revoked_at", null=True),
+    Index("ix_person_keys_user_id", "user_id", "id"),
+)
+"""Keys that people sign with themselves; the private half never leaves where it was made."""
+
 identities = Table(
     "identities",
     metadata,

@@ -38,6 +38,8 @@ SCOPES = sorted({name.partition(".")[0] for name in PERMISSIONS})
 PEOPLE = ("anonymous", "nobody", *LADDER, *SIDE_ROLES, "elsewhere", "hub-admin", "hub-owner")
 SESSIONS_ONLY = {
     "GET /api/v1/me/device-logins/{code}",
+    "POST /api/v1/me/keys/begin",
+    "DELETE /api/v1/me/keys/{id}",
     "POST /api/v1/me/passkeys/begin",
     "DELETE /api/v1/me/passkeys/{id}",
 }

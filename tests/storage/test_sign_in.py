@@ -18,6 +18,7 @@ from storage.records import (
     InvitationRecord,
     MemberRecord,
     PasskeyRecord,
+    PersonKeyRecord,
     RealmRecord,
     SessionRecord,
     UserRecord,
@@ -64,15 +65,17 @@ async def test_what_is_somebodys_goes_with_them(database: Database, ada: UserRec
         uow.sessions.add(session_of(ada))
         uow.identities.add(IdentityRecord("https://id", "ada", ada.id, NOW))
         uow.passkeys.add(PasskeyRecord(new_id(), "cred", ada.id, "laptop", b"cose", NOW))
+        uow.person_keys.add(PersonKeyRecord(new_id(), "did:key:ada", ada.id, "laptop", NOW))
         uow.users.delete(ada.id)
 
     await database.write(unit)
 
     def left(uow: UnitOfWork) -> list[Any]:
         found = [uow.identities.get("https://id", "ada"), uow.passkeys.get_by_credential("cred")]
+        found.append(uow.person_keys.get_by_did("did:key:ada"))
         return [*found, *uow.sessions.list(ada.id).items]
 
-    assert await database.read(left) == [None, None]
+    assert await database.read(left) == [None, None, None]
 
 
 async def test_an_invitation_is_used_by_one_of_many(database: Database) -> None:
