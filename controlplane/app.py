@@ -13,12 +13,15 @@ from datetime import timedelta
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from controlplane import clock
 from controlplane.access.authenticate import Authenticator
 from controlplane.access.oidc_provider import OidcProvider
 from controlplane.access.passwords import Passwords
 from controlplane.api.router import Router
 from controlplane.api.routes import OPERATIONS, openapi_json
 from controlplane.audit.service import RecordKeeper
+from controlplane.bus.base import Bus
+from controlplane.bus.open_bus import open_bus
 from controlplane.context import Hub
 from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
@@ -27,12 +30,14 @@ from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher
 from controlplane.hub.endpoint import AGENT_PATH, AgentEndpoint
+from controlplane.hub.hearing import hear_neighbours
 from controlplane.hub.lifecycle import run_live
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
 from controlplane.mending import mend_after_change
+from controlplane.neighbours import Neighbours
 from controlplane.secret_keeper import SecretKeeper
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
@@ -60,10 +65,20 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
         UnavailableError, MigrationError: the database cannot be used.
     """
     identity, database, first_api_key = await open_hub_data(settings)
-    registry, events = Registry(), EventBus()
     files = None
+    bus: Bus | None = None
     try:
         secrets = await SecretKeeper.load(settings.effective_secrets_key_file, database)
+        metrics, process_id = Metrics(), clock.new_id()
+        bus = open_bus(
+            settings,
+            member=process_id,
+            hub=identity.hub_did,
+            secrets=secrets,
+            metrics=metrics.bus,
+        )
+        neighbours, events = Neighbours(bus), EventBus()
+        registry = Registry(neighbours.tell)
         storage = await StorageKeeper.load(settings, secrets, database)
         files = storage.files
         dispatcher = Dispatcher(
@@ -71,6 +86,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             registry=registry,
             settings=settings,
             announce=lambda records: announce(hub, records),
+            elsewhere=neighbours.wake,
         )
         hub = Hub(
             settings=settings,
@@ -80,7 +96,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             registry=registry,
             dispatcher=dispatcher,
             events=events,
-            metrics=Metrics(),
+            metrics=metrics,
             secrets=secrets,
             agents=AgentDirectory(database),
             authenticator=Authenticator(
@@ -90,8 +106,11 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             passwords=Passwords(),
             providers={one.name: OidcProvider(one) for one in settings.oidc},
             storage=storage,
+            neighbours=neighbours,
         )
+        hear_neighbours(hub, registry, dispatcher)
         await mend_after_change(hub)
+        await bus.start()
         async with run_live(hub, registry, dispatcher) as live, run_maintenance(hub):
             try:
                 yield RunningHub(hub, live, build_app(hub, live), first_api_key)
@@ -99,6 +118,8 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
                 # Streams end first: they would keep the server from closing.
                 events.close()
     finally:
+        if bus is not None:
+            await bus.close()
         if files is not None:
             await files.close()
         await database.close()

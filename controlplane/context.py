@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controlplane.identity import HubIdentity
+from controlplane.neighbours import Neighbours
 from controlplane.readiness import Readiness
 from controlplane.settings import HubSettings
 from controlplane.slots import Slots
@@ -46,7 +47,7 @@ class Record(Protocol):
 
 
 class Registry(Protocol):
-    """The agents that are connected to this hub process right now."""
+    """The agents that are connected to this hub process right now, and a word to the others'."""
 
     def get(self, did: str) -> Any | None:
         """Return the live connection of an agent, or None."""
@@ -109,5 +110,6 @@ class Hub:
     passwords: Passwords
     providers: Mapping[str, OidcProvider]
     storage: StorageKeeper
+    neighbours: Neighbours
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)

@@ -1,12 +1,14 @@
 """Which agents there are, remembered for a second: one look-up per order would cost a query each.
 
-What changes here is forgotten at once; what another hub process changes is seen within a second.
+What changes here is forgotten at once, and at the other processes as soon as they are told; when
+nobody can tell them, within a second.
 An order for an agent that was revoked in that second is taken in and never sent.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,8 @@ class AgentDirectory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.changed: Callable[[], None] = lambda: None
+        """Called by `forget`, so that other processes of this hub forget as well."""
         self._remembered: OrderedDict[str, tuple[datetime, AgentRecord]] = OrderedDict()
 
     async def find(self, name_or_did: str) -> AgentRecord | None:
@@ -45,4 +49,9 @@ class AgentDirectory:
 
     def forget(self) -> None:
         """Look every agent up again; called when one of them was changed here."""
+        self.forget_here()
+        self.changed()
+
+    def forget_here(self) -> None:
+        """Look every agent up again, at this process alone."""
         self._remembered.clear()

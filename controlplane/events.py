@@ -2,7 +2,8 @@
 
 Owns the in-process event bus behind server-sent events, webhooks and waiting requests. An event
 says that something is already durable; losing events loses no fact. Knows nothing of HTTP, of
-sockets and of permissions: a subscriber passes the filter that says what it may see.
+sockets and of permissions: a subscriber passes the filter that says what it may see. What another
+process of this hub tells comes in by `hear`, and what happens here goes out by `share`.
 Everything here runs on the event loop's thread.
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controlplane.clock import new_id
@@ -26,6 +28,10 @@ RING_BYTES = 16 * 1024 * 1024
 """How long those events may be together, as JSON."""
 SUBSCRIBER_BYTES = 4 * 1024 * 1024
 """How much may wait for one subscriber before it is dropped."""
+OVERLAP_SECONDS = 5.0
+"""How far before its last event a reader begins again where several processes tell events: each
+hears them in an order of its own, so something may have come after that event at the process that
+the reader was connected to, and before it here."""
 
 
 class SubscriberLaggedError(Error):
@@ -46,6 +52,7 @@ class Event:
         data: JSON object; never a secret.
         subject: id of the one thing it is about (an intent, a registration), when there is one.
         size_bytes: of `data` as JSON.
+        heard: whether it happened at another process of this hub.
     """
 
     id: str
@@ -54,6 +61,7 @@ class Event:
     data: Mapping[str, Any]
     subject: str | None = None
     size_bytes: int = 0
+    heard: bool = False
 
 
 class Subscription:
@@ -136,7 +144,11 @@ class Subscription:
 
 
 class EventBus:
-    """Every subscriber sees every event it asked for, once and in order, or is told it lagged."""
+    """Every subscriber sees every event it asked for, once and in order, or is told it lagged.
+
+    A reader that comes back with its last event id may see some events of the last seconds again,
+    with the ids they had, where several processes tell each other events.
+    """
 
     def __init__(
         self,
@@ -147,6 +159,8 @@ class EventBus:
         subscriber_bytes: int = SUBSCRIBER_BYTES,
     ) -> None:
         self._ring: deque[Event] = deque()
+        self._arrived: dict[str, float] = {}
+        self._say: Callable[[Event], None] | None = None
         self._ring_events = ring_events
         self._ring_max_bytes = ring_bytes
         self._ring_bytes = 0
@@ -161,12 +175,30 @@ class EventBus:
         """How many subscriptions are open."""
         return len(self._watchers) + sum(len(group) for group in self._by_subject.values())
 
+    def share(self, say: Callable[[Event], None]) -> None:
+        """Have every event that is published here told to the other processes of this hub."""
+        self._say = say
+
+    def hear(self, event: Event) -> None:
+        """Take an event of another process; one that was heard before is left out."""
+        if event.id not in self._arrived:
+            self._hand_out(replace(event, heard=True))
+
     def publish(self, event: Event) -> None:
         """Hand `event` to everybody who wants it; never waits."""
+        self._hand_out(event)
+        if self._say is not None:
+            self._say(event)
+
+    def _hand_out(self, event: Event) -> None:
         self._ring.append(event)
         self._ring_bytes += event.size_bytes
+        if self._say is not None:
+            self._arrived[event.id] = time.monotonic()
         while len(self._ring) > self._ring_events or self._ring_bytes > self._ring_max_bytes:
-            self._ring_bytes -= self._ring.popleft().size_bytes
+            lost = self._ring.popleft()
+            self._ring_bytes -= lost.size_bytes
+            self._arrived.pop(lost.id, None)
         for watcher in list(self._watchers):
             watcher.offer(event)
         if event.subject is not None and self._by_subject:
@@ -218,9 +250,20 @@ class EventBus:
         ring = list(self._ring)
         start = next((i + 1 for i, event in enumerate(ring) if event.id == last_event_id), None)
         subscription.gap = start is None
+        if start is not None and self._say is not None:
+            start = self._before(ring, start)
         for event in ring[start or 0 :]:
+            if event.id == last_event_id:
+                continue
             if subscription.subject is None or subscription.subject == event.subject:
                 subscription.offer(event)
+
+    def _before(self, ring: Sequence[Event], start: int) -> int:
+        """Return where to begin so that what other processes heard in another order is in it."""
+        since = self._arrived[ring[start - 1].id] - OVERLAP_SECONDS
+        while start > 0 and self._arrived[ring[start - 1].id] >= since:
+            start -= 1
+        return start
 
     def forget(self, subscription: Subscription) -> None:
         """Drop a closed subscription; unknown ones are ignored."""

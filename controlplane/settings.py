@@ -58,6 +58,7 @@ class HubSettings(BaseModel):
     data_dir: Path = Field(default_factory=default_data_dir)
     database_url: str = ""
     bus_url: str = ""
+    bus_credentials_file: Path | None = None
     files_url: str = ""
     root_key_file: Path | None = None
     key_passphrase: SecretStr | None = None

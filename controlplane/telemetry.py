@@ -57,6 +57,25 @@ def hide_secrets(
     return event
 
 
+class BusMetrics:
+    """The numbers of the bus between hubs."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.linked = Gauge("writ_bus_linked", "Whether the bus can be reached", registry=registry)
+        self.sent = Counter(
+            "writ_bus_sent", "Messages said to other hubs", ["topic"], registry=registry
+        )
+        self.heard = Counter(
+            "writ_bus_heard", "Messages heard from other hubs", ["topic"], registry=registry
+        )
+        self.dropped = Counter(
+            "writ_bus_dropped",
+            "Messages not carried: too many waiting, or unreadable",
+            ["why"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """The numbers of one hub, in a registry of their own so that tests can run several hubs."""
 
@@ -92,6 +111,7 @@ class Metrics:
         self.events_dropped = Counter(
             "writ_events_dropped", "Events a slow subscriber did not get", registry=made
         )
+        self.bus = BusMetrics(made)
 
     def render(self) -> bytes:
         """Return the Prometheus text of every number."""

@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = [
     "tests.servers.postgres",
+    "tests.servers.nats",
     "tests.servers.s3",
     "tests.servers.oidc",
     "tests.interaction.fixtures",

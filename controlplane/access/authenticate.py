@@ -1,13 +1,15 @@
 """From a credential to an `Actor`: API keys and sessions, looked up by their hash.
 
 Looked-up keys are remembered for two seconds, so that a busy client costs no query per request
-and a revoked key stops working everywhere within those two seconds, here at once.
+and a revoked key stops working everywhere within those two seconds; here at once, and at the other
+processes of this hub as soon as they are told.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -34,6 +36,8 @@ class Authenticator:
 
     def __init__(self, database: Database, *, idle: timedelta = timedelta(days=1)) -> None:
         self._database = database
+        self.changed: Callable[[], None] = lambda: None
+        """Called by `forget`, so that other processes of this hub forget as well."""
         self._idle = idle
         self._remembered: OrderedDict[str, tuple[datetime, Actor]] = OrderedDict()
 
@@ -107,6 +111,11 @@ class Authenticator:
 
     def forget(self) -> None:
         """Look every key up again from now on; called when a key, a user or a role changes."""
+        self.forget_here()
+        self.changed()
+
+    def forget_here(self) -> None:
+        """Look every key up again, at this process alone."""
         self._remembered.clear()
 
     async def _look_up(self, digest: str, now: datetime) -> Actor:

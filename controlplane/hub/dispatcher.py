@@ -63,11 +63,13 @@ class Dispatcher:
         registry: Registry,
         settings: HubSettings,
         announce: Callable[[Sequence[IntentRecord]], None],
+        elsewhere: Callable[[str], None] = lambda did: None,
     ) -> None:
         self._database = database
         self._registry = registry
         self._settings = settings
         self._announce = announce
+        self._elsewhere = elsewhere
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopped = False
 
@@ -77,10 +79,16 @@ class Dispatcher:
         return len(self._tasks)
 
     def wake(self, did: str) -> None:
-        """Look at the outbox of `did` soon; nothing when it is not online here."""
+        """Look at the outbox of `did` soon, or have the process look that it is connected to."""
+        if not self.wake_here(did):
+            self._elsewhere(did)
+
+    def wake_here(self, did: str) -> bool:
+        """Look at the outbox of `did` soon; False when it is not online here."""
         connection = self._registry.get(did)
         if connection is not None:
             self._look(connection)
+        return connection is not None
 
     def attach(self, connection: Connection) -> None:
         """Begin to serve an agent that has just come online: everything unacknowledged is due."""

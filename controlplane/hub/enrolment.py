@@ -270,7 +270,7 @@ def _open(live: Live, connection: Connection, door: Door, payload: Register) -> 
             connection.transport.limit_frames(live.hub.settings.max_frame_bytes)
             connection.send(message.register_ack)
             announce(live.hub, message.changed)
-            live.hub.agents.forget()
+            live.hub.agents.forget_here()  # of others: an agent more or less for a second
             data = {"agent": agent.did, "name": agent.name}
             realm = connection.realm
             if new:

@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from controlplane.hub.connection import Connection
+from controlplane.neighbours import CLOSE, DECIDED
 
 
 class Registry:
     """Every open socket, and the connection that holds each key."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[..., None] = lambda kind, **facts: None) -> None:
+        self._tell = tell
         self._open: dict[Connection, None] = {}
         self._claims: dict[str, Connection] = {}
         self._contested: set[str] = set()
@@ -80,13 +82,23 @@ class Registry:
                 yield did
 
     def close_agent(self, did: str, *, code: int, reason: str) -> None:
-        """Close the connection of `did`, registered or pending; nothing when there is none."""
+        """Close the connection of `did`, registered or pending, at whichever process it is."""
+        self._tell(CLOSE, agent=did, code=code, reason=reason)
+        self.close_here(did, code=code, reason=reason)
+
+    def close_here(self, did: str, *, code: int, reason: str) -> None:
+        """Close the connection of `did` at this process; nothing when there is none."""
         connection = self._claims.get(did)
         if connection is not None:
             connection.close(code, reason)
 
     def registration_decided(self, did: str) -> None:
-        """Have a pending connection of `did` look its registration up again."""
+        """Have a pending connection of `did`, at any process, look its registration up again."""
+        self._tell(DECIDED, agent=did)
+        self.decided_here(did)
+
+    def decided_here(self, did: str) -> None:
+        """Have a pending connection of `did` at this process look its registration up again."""
         connection = self._claims.get(did)
         if connection is not None and self._decided is not None:
             self._decided(connection)
