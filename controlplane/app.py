@@ -41,6 +41,7 @@ from controlplane.neighbours import Neighbours
 from controlplane.secret_keeper import SecretKeeper
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
+from controlplane.webhooks.worker import run_webhooks
 
 _LIVE_PATHS = (AGENT_PATH, UPLOADS_PATH)
 
@@ -111,7 +112,11 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
         hear_neighbours(hub, registry, dispatcher)
         await mend_after_change(hub)
         await bus.start()
-        async with run_live(hub, registry, dispatcher) as live, run_maintenance(hub):
+        async with (
+            run_live(hub, registry, dispatcher) as live,
+            run_maintenance(hub),
+            run_webhooks(hub),
+        ):
             try:
                 yield RunningHub(hub, live, build_app(hub, live), first_api_key)
             finally:

@@ -14,10 +14,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from controlplane.errors import SettingsError
 from protocol import limits
+from protocol.addresses import parse_networks
 
 _MAX_SETTING_FILE_BYTES = 64 * 1024
 SECRETS_KEY_FILE = "secrets.key"
@@ -90,6 +99,22 @@ class HubSettings(BaseModel):
     smtp_url: SecretStr | None = None
     smtp_from: str = "writ@localhost"
 
+    max_webhooks: Count = 100
+    webhook_allowed_networks: tuple[str, ...] = ()
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 15
+    webhook_concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    webhook_attempts: Annotated[int, Field(ge=1, le=32)] = 10
+    webhook_first_retry_seconds: Seconds = 5
+    webhook_max_retry_seconds: Seconds = 24 * 3_600
+    webhook_disable_after_seconds: Seconds = 5 * 24 * 3_600
+    webhook_secret_grace_seconds: Annotated[float, Field(ge=0)] = 24 * 3_600
+    webhook_max_pending: Count = 10_000
+    webhook_keep_seconds: Seconds = 30 * 24 * 3_600
+    webhook_keep_deliveries: Count = 1_000
+    notification_digest_seconds: Seconds = 24 * 3_600
+    notification_keep_seconds: Seconds = 90 * 24 * 3_600
+    max_notifications: Count = 1_000
+
     session_seconds: Count = 7 * 24 * 3_600
     session_idle_seconds: Count = 24 * 3_600
     step_up_seconds: Count = 10 * 60
@@ -124,6 +149,12 @@ class HubSettings(BaseModel):
     drain_retry_after_seconds: Count = 5
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _networks(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        parse_networks(texts)
+        return texts
 
     @property
     def origins(self) -> Mapping[str, str]:
@@ -220,7 +251,7 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]
             continue
         if name == "oidc":
             value = _parse_json(value, variable)
-        if name == "trusted_proxies":
+        if name in ("trusted_proxies", "webhook_allowed_networks"):
             value = [part.strip() for part in value.split(",") if part.strip()]
         found[name] = (value, origin)
     return found

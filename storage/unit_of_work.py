@@ -20,6 +20,7 @@ from storage.repositories.idempotency import Idempotency
 from storage.repositories.intents import Intents
 from storage.repositories.invitations import Invitations
 from storage.repositories.join_tokens import JoinTokens
+from storage.repositories.notifications import Followers, Notifications
 from storage.repositories.outbox import Outbox
 from storage.repositories.passkeys import Passkeys
 from storage.repositories.person_keys import PersonKeys
@@ -31,6 +32,7 @@ from storage.repositories.sealed_rows import SealedRows
 from storage.repositories.sessions import Sessions
 from storage.repositories.settings import Settings
 from storage.repositories.users import Users
+from storage.repositories.webhooks import Deliveries, Webhooks
 from storage.transaction import Transaction
 
 
@@ -67,6 +69,10 @@ class UnitOfWork:
         self.wrapping_keys = WrappingKeys(transaction)
         self.data_keys = DataKeys(transaction)
         self.sealed_rows = SealedRows(transaction)
+        self.webhooks = Webhooks(transaction)
+        self.deliveries = Deliveries(transaction)
+        self.notifications = Notifications(transaction)
+        self.followers = Followers(transaction)
 
     @property
     def now(self) -> datetime:

@@ -26,6 +26,7 @@ from controlplane.api import (
     storage,
     system,
     users,
+    webhooks,
 )
 from controlplane.api.openapi import describe
 from controlplane.api.operation import Operation
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *realms.OPERATIONS,
     *audit.OPERATIONS,
     *storage.OPERATIONS,
+    *webhooks.OPERATIONS,
     *system.OPERATIONS,
 )
 

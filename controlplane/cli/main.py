@@ -44,6 +44,7 @@ COMMANDS: dict[str, Entry] = {
     "invitations": Entry(f"{_HERE}.people:invitations", "Invite people by a link."),
     "api-keys": Entry(f"{_HERE}.api_keys:api_keys", "Make and revoke API keys."),
     "files": Entry(f"{_HERE}.files:files", "Put and get files of the hub's store."),
+    "webhooks": Entry(f"{_HERE}.webhooks:webhooks", "Have events sent to addresses."),
     "audit": Entry(f"{_HERE}.audit:audit", "Read, export and verify the record."),
     "verify": Entry(f"{_HERE}.verify:verify", "Prove a stored document offline."),
     "keys": Entry(f"{_HERE}.keys:keys", "Make and show signing keys."),

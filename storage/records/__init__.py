@@ -52,6 +52,7 @@ from storage.records.sign_in import (
     PersonKeyRecord,
     SessionRecord,
 )
+from storage.records.telling import DeliveryRecord, NotificationRecord, WebhookRecord
 
 __all__ = [
     "AgentPolicyRecord",
@@ -67,6 +68,7 @@ __all__ = [
     "Cosignature",
     "DataKeyRecord",
     "DelegationRecord",
+    "DeliveryRecord",
     "DeviceLoginRecord",
     "DocumentAckRecord",
     "DocumentRecord",
@@ -79,6 +81,7 @@ __all__ = [
     "JoinTokenRecord",
     "MemberRecord",
     "Mismatch",
+    "NotificationRecord",
     "OutboxRecord",
     "PasskeyRecord",
     "PersonKeyRecord",
@@ -94,5 +97,6 @@ __all__ = [
     "SessionRecord",
     "SettingRecord",
     "UserRecord",
+    "WebhookRecord",
     "WrappingKeyRecord",
 ]

@@ -157,6 +157,13 @@ class Audit(Repository[AuditLeaf]):
         """Return the leaves with start <= index < end."""
         return self._all(_T.index >= start, _T.index < end, order=_T.index)
 
+    def of_kinds(self, start: int, end: int, kinds: Collection[str]) -> list[AuditLeaf]:
+        """Return the leaves with start <= index < end of these kinds, in order."""
+        if not kinds:
+            return []
+        where = (_T.index >= start, _T.index < end, _T.kind.in_(sorted(kinds)))
+        return self._all(*where, order=_T.index)
+
     def hashes(self, start: int, end: int) -> list[bytes]:
         """Return the leaf hashes with start <= index < end."""
         statement = select(_T.hash).where(_T.index >= start, _T.index < end).order_by(_T.index)

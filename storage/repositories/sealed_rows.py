@@ -13,6 +13,7 @@ from sqlalchemy import Column, null, select, update
 
 from storage.records import SealedRow
 from storage.tables.fleet import join_tokens
+from storage.tables.telling import webhooks
 from storage.transaction import Transaction
 
 
@@ -26,6 +27,8 @@ class SealedColumn(NamedTuple):
 
 _COLUMNS: Final[Mapping[str, SealedColumn]] = {
     "join_tokens": SealedColumn(join_tokens.c.id, join_tokens.c.sealed_secret, join_tokens.c.realm),
+    "webhooks": SealedColumn(webhooks.c.id, webhooks.c.sealed_secret, webhooks.c.realm),
+    "webhooks_previous": SealedColumn(webhooks.c.id, webhooks.c.sealed_previous, webhooks.c.realm),
 }
 
 

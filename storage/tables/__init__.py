@@ -1,6 +1,16 @@
 """The one schema: import this package and `metadata` knows every table."""
 
-from storage.tables import audit, delivery, fleet, intents, people, permits, secrets, sign_in
+from storage.tables import (
+    audit,
+    delivery,
+    fleet,
+    intents,
+    people,
+    permits,
+    secrets,
+    sign_in,
+    telling,
+)
 from storage.tables.columns import metadata
 
 __all__ = [
@@ -13,4 +23,5 @@ __all__ = [
     "permits",
     "secrets",
     "sign_in",
+    "telling",
 ]

@@ -1,0 +1,1 @@
+"""Events of the record, sent to addresses that asked for them."""
