@@ -42,6 +42,7 @@ from agentd.state.facts import CLOCK, add_session, get_fact, raise_clock, sessio
 from agentd.state.orders import count_orders, held_intents
 from agentd.state.usage import forget_usage
 from agentd.steering import Steering
+from agentd.tokens import Tokens
 from agentd.uploads import Uploads
 from agentd.usage import UsageLedger
 from agentd.verifier import Verifier
@@ -63,6 +64,7 @@ from protocol.messages import (
     RegisterAck,
     RegistrationPending,
     ResultAck,
+    TokenGrant,
     UploadGrant,
 )
 from protocol.messages.enrolment import MAX_HELD_DELEGATIONS, MAX_HELD_INTENTS
@@ -134,6 +136,7 @@ class Agent:
             insecure=settings.insecure,
             upload_seconds=settings.upload_seconds,
         )
+        self.tokens = Tokens(self.outlet)
         self.peers = Peers(
             state=state,
             outlet=self.outlet,
@@ -154,6 +157,7 @@ class Agent:
             outlet=self.outlet,
             uploads=self.uploads,
             peers=self.peers,
+            tokens=self.tokens,
             clock=self.clock,
             workspace=Workspace(settings.workspace_dir, hidden=(settings.data_dir,)),
             make_sandbox=executor_settings.make_sandbox,
@@ -196,6 +200,7 @@ class Agent:
             CheckpointProof: lambda _, payload: self.watch.take_proof(payload),
             PeerResult: lambda _, payload: self.peers.take_result(payload),
             UploadGrant: lambda _, payload: self.uploads.take_grant(payload),
+            TokenGrant: lambda _, payload: self.tokens.take_grant(payload),
             ErrorMessage: lambda _, payload: self._on_error(payload),
             ChannelMessageSend: lambda _, payload: None,
         }
@@ -394,6 +399,8 @@ class Agent:
         reply_to = payload.in_reply_to or ""
         log("warning", "hub_error", code=payload.code, detail=payload.message, reply_to=reply_to)
         if self.rotation.take_error(reply_to) or self.outbox.take_error(reply_to, payload.code):
+            return
+        if self.tokens.take_error(reply_to, payload.code):
             return
         if not await self.peers.take_error(reply_to, payload.code, payload.message):
             self.uploads.take_error(reply_to, payload.code)

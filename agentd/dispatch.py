@@ -29,6 +29,7 @@ from agentd.sandbox import Sandbox
 from agentd.sealed import cover_output, was_sealed
 from agentd.state import StateDatabase
 from agentd.state.orders import set_cancelled, set_order_state
+from agentd.tokens import Tokens
 from agentd.uploads import Uploads
 from agentd.usage import UsageLedger
 from agentd.verifier import Verifier
@@ -63,6 +64,7 @@ class Dispatch:
         outlet: Outlet,
         uploads: Uploads,
         peers: Peers,
+        tokens: Tokens,
         clock: Clock,
         workspace: Workspace,
         make_sandbox: Callable[[str | None], Sandbox],
@@ -78,6 +80,7 @@ class Dispatch:
         self._outlet = outlet
         self._uploads = uploads
         self._peers = peers
+        self._tokens = tokens
         self._clock = clock
         self._workspace = workspace
         self._make_sandbox = make_sandbox
@@ -246,6 +249,7 @@ class Dispatch:
                 domains=grant.decision.domains,
                 max_output_bytes=MAX_WORK_OUTPUT_BYTES,
                 peers=self._peers.work_for(grant, deadline),
+                tokens=self._tokens.work_for(order.id),
             )
             async with asyncio.timeout(seconds) as limit:
                 output = await executor.execute(work)

@@ -41,6 +41,7 @@ from controlplane.neighbours import Neighbours
 from controlplane.secret_keeper import SecretKeeper
 from controlplane.settings import HubSettings
 from controlplane.telemetry import Metrics
+from controlplane.token_keys import TokenKeys
 from controlplane.webhooks.worker import run_webhooks
 
 _LIVE_PATHS = (AGENT_PATH, UPLOADS_PATH)
@@ -108,6 +109,7 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             providers={one.name: OidcProvider(one) for one in settings.oidc},
             storage=storage,
             neighbours=neighbours,
+            token_keys=await TokenKeys.load(database, secrets),
         )
         hear_neighbours(hub, registry, dispatcher)
         await mend_after_change(hub)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from controlplane.file_stores import StorageKeeper
     from controlplane.secret_keeper import SecretKeeper
     from controlplane.telemetry import Metrics
+    from controlplane.token_keys import TokenKeys
     from storage.database import Database
     from storage.files.succession import FileStoreSuccession
     from storage.records import Checkpoint
@@ -111,5 +112,6 @@ class Hub:
     providers: Mapping[str, OidcProvider]
     storage: StorageKeeper
     neighbours: Neighbours
+    token_keys: TokenKeys
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)

@@ -25,6 +25,7 @@ from controlplane.policies.service import refresh_policies
 from controlplane.policies.signing import renew_expiring
 from controlplane.secret_keeper import REFRESH_SECONDS
 from controlplane.secret_rotation import destroy_retired
+from controlplane.token_keys import renew_token_key
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,8 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (5.0, follow_storage),
             (REFRESH_SECONDS, follow_data_keys),
             (600.0, destroy_data_keys),
+            (5.0, follow_token_keys),
+            (600.0, renew_token_keys),
             (600.0, renew_policies),
             (3_600.0, mend_policies),
             (600.0, settle_everybody),
@@ -123,6 +126,17 @@ async def follow_data_keys(hub: Hub) -> None:
 async def destroy_data_keys(hub: Hub) -> None:
     """Destroy data keys that were replaced and that nothing is sealed with any more."""
     await destroy_retired(hub.database, hub.secrets)
+
+
+async def follow_token_keys(hub: Hub) -> None:
+    """Know the token keys that other processes have made or forgotten."""
+    await hub.token_keys.refresh()
+
+
+async def renew_token_keys(hub: Hub) -> None:
+    """Make the next token key when the present one has served its time."""
+    lifetime = timedelta(days=hub.settings.token_key_days)
+    await renew_token_key(hub.database, hub.secrets, lifetime=lifetime)
 
 
 async def renew_policies(hub: Hub) -> None:

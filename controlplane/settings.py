@@ -95,6 +95,10 @@ class HubSettings(BaseModel):
     audit_personal_seconds: Count = 365 * 24 * 3_600
     shutdown_seconds: Seconds = 10
 
+    token_audiences: tuple[Annotated[str, Field(pattern="^[!-~]{1,255}$")], ...] = ()
+    token_key_days: Count = 30
+    tokens_per_caller: Count = 300
+
     oidc: tuple[OidcIssuer, ...] = ()
     smtp_url: SecretStr | None = None
     smtp_from: str = "writ@localhost"
@@ -251,7 +255,7 @@ def _environment_values(environ: Mapping[str, str]) -> dict[str, tuple[Any, str]
             continue
         if name == "oidc":
             value = _parse_json(value, variable)
-        if name in ("trusted_proxies", "webhook_allowed_networks"):
+        if name in ("trusted_proxies", "webhook_allowed_networks", "token_audiences"):
             value = [part.strip() for part in value.split(",") if part.strip()]
         found[name] = (value, origin)
     return found

@@ -31,6 +31,7 @@ from storage.repositories.revocations import Revocations
 from storage.repositories.sealed_rows import SealedRows
 from storage.repositories.sessions import Sessions
 from storage.repositories.settings import Settings
+from storage.repositories.token_keys import TokenKeys
 from storage.repositories.users import Users
 from storage.repositories.webhooks import Deliveries, Webhooks
 from storage.transaction import Transaction
@@ -68,6 +69,7 @@ class UnitOfWork:
         self.rate_windows = RateWindows(transaction)
         self.wrapping_keys = WrappingKeys(transaction)
         self.data_keys = DataKeys(transaction)
+        self.token_keys = TokenKeys(transaction)
         self.sealed_rows = SealedRows(transaction)
         self.webhooks = Webhooks(transaction)
         self.deliveries = Deliveries(transaction)

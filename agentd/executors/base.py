@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from agentd.errors import ExecutorError
 from agentd.executors.peer_orders import NoPeers, PeerOrders
+from agentd.executors.service_tokens import NoTokens, ServiceTokens
 from agentd.sandbox import Sandbox
 from agentd.workspace import Workspace
 from protocol import limits
@@ -63,6 +64,7 @@ class Work:
         domains: host patterns of the matching policy rule; None or empty means no host.
         max_output_bytes: JCS bytes its output may have; higher where the caller uploads.
         peers: orders work from other agents, for this order.
+        tokens: show this agent to other services, for this order.
     """
 
     grant: Grant
@@ -74,6 +76,7 @@ class Work:
     domains: tuple[str, ...] | None = None
     max_output_bytes: int = limits.MAX_OUTPUT_BYTES
     peers: PeerOrders = field(default_factory=NoPeers)
+    tokens: ServiceTokens = field(default_factory=NoTokens)
 
     def params_as(self, model: type[P]) -> P:
         """Return the params as `model`.

@@ -84,6 +84,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "keys.read": _realm("member", "see one's API keys"),
     "keys.write": _realm("member", "make and revoke one's API keys"),
     "keys.machine": _realm("operator", "make keys for machines"),
+    "tokens.create": _realm("member", "show oneself to other services by short-lived tokens"),
     "files.read": _realm("member", "fetch files"),
     "files.write": _realm("operator", "put and remove files"),
     "audit.read": _realm("admin", "read the record", *_AUDITOR),

@@ -22,8 +22,10 @@ from controlplane.people.realms import (
     set_member,
 )
 from protocol.messages.fields import Name
+from protocol.messages.tokens import Audience
 from storage.records import RealmRecord
 
+Audiences = Annotated[list[Audience], Field(max_length=64)]
 Description = Annotated[str, Field(max_length=1_000)]
 UserKey = Annotated[str, Field(min_length=1, max_length=100)]
 RoleName = Annotated[str, Field(min_length=1, max_length=40)]
@@ -34,6 +36,7 @@ class RealmView(View):
 
     id: str
     description: str
+    audiences: list[str]
     created_at: str
     created_by: str | None
     etag: str
@@ -45,12 +48,14 @@ class CreateRealmBody(Body):
     id: Name
     description: Description = ""
     owner: UserKey | None = None
+    audiences: Audiences = Field(default_factory=list)
 
 
 class ChangeRealmBody(Body):
-    """What is to be different."""
+    """What is to be different; `audiences` are the services that tokens are made for."""
 
-    description: Description
+    description: Description | None = None
+    audiences: Audiences | None = None
 
 
 class MemberView(View):
@@ -124,7 +129,12 @@ async def add(call: Call) -> Any:
     """Make a realm."""
     body = call.body
     made = await add_realm(
-        call.hub, call.actor, realm=body.id, description=body.description, owner=body.owner
+        call.hub,
+        call.actor,
+        realm=body.id,
+        description=body.description,
+        owner=body.owner,
+        audiences=body.audiences,
     )
     return _realm_view(made)
 
@@ -151,6 +161,7 @@ async def change(call: Call) -> Any:
         call.actor,
         call.path["id"],
         description=call.body.description,
+        audiences=call.body.audiences,
         revision=revision,
     )
     return _reply(changed)
@@ -248,6 +259,7 @@ def _realm_view(record: RealmRecord) -> dict[str, Any]:
     return {
         "id": record.id,
         "description": record.description,
+        "audiences": list(record.audiences),
         "createdAt": time_view(record.created_at),
         "createdBy": record.created_by,
         "etag": etag_of(record.revision),

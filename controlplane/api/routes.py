@@ -25,6 +25,7 @@ from controlplane.api import (
     sign_in,
     storage,
     system,
+    tokens,
     users,
     webhooks,
 )
@@ -48,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *invitations.OPERATIONS,
     *users.OPERATIONS,
     *realms.OPERATIONS,
+    *tokens.OPERATIONS,
     *audit.OPERATIONS,
     *storage.OPERATIONS,
     *webhooks.OPERATIONS,

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from typing import Any
 
+from controlplane import clock
 from controlplane.access.authorize import authorize, realms_with
 from controlplane.api.docs_page import DOCS_CSP, DOCS_HTML, DOCS_SCRIPT, DOCS_STYLE
 from controlplane.api.operation import PUBLIC, Call, Query, Reply, Stream, View, operation
@@ -13,6 +14,7 @@ from controlplane.api.shapes import JsonObject
 from controlplane.api.sse import check_room, event_stream
 from controlplane.events import Event
 from controlplane.identity import public_names
+from controlplane.token_keys import MAX_AGE_SECONDS
 from protocol.messages.fields import Name
 
 
@@ -96,8 +98,9 @@ async def well_known(call: Call) -> Any:
     result=JwksView,
 )
 async def jwks(call: Call) -> Any:
-    """Keys of the tokens this hub issues: none yet."""
-    return {"keys": []}
+    """Keys of the tokens this hub issues."""
+    age = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
+    return Reply(call.hub.token_keys.published(clock.now()), headers=age)
 
 
 @operation(

@@ -254,6 +254,26 @@ def rotate_secrets(session: Session, /, data_keys: bool, **flags: Any) -> None:
         )
 
 
+@hub.command("rotate-token-key")
+@click.option(
+    "--at-once",
+    is_flag=True,
+    help="The old key has been seen: sign with the new one now and publish only that.",
+)
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def rotate_token_key(session: Session, /, at_once: bool, **flags: Any) -> None:
+    """Give tokens for other services a new signing key; it signs once services can know it."""
+    settings = _settings(flags)
+    from controlplane.tokens.rotation import rotate_token_key as rotate
+
+    made = asyncio.run(rotate(settings, at_once=at_once))
+    value = {"kid": made.id, "activeAt": made.active_at.isoformat()}
+    session.printer.record(value, [("kid", "kid"), ("activeAt", "activeAt")])
+
+
 @hub.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @_data_dir

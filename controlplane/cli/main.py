@@ -43,6 +43,7 @@ COMMANDS: dict[str, Entry] = {
     "members": Entry(f"{_HERE}.people:members", "Say who belongs to a realm, and as what."),
     "invitations": Entry(f"{_HERE}.people:invitations", "Invite people by a link."),
     "api-keys": Entry(f"{_HERE}.api_keys:api_keys", "Make and revoke API keys."),
+    "tokens": Entry(f"{_HERE}.tokens:tokens", "Show yourself to other services."),
     "files": Entry(f"{_HERE}.files:files", "Put and get files of the hub's store."),
     "webhooks": Entry(f"{_HERE}.webhooks:webhooks", "Have events sent to addresses."),
     "audit": Entry(f"{_HERE}.audit:audit", "Read, export and verify the record."),

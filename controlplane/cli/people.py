@@ -165,6 +165,17 @@ def describe_realm(session: Session, realm: str, description: str) -> None:
     session.printer.record(made, [("id", "id"), ("description", "description")])
 
 
+@realms.command("audiences")
+@click.argument("realm")
+@click.argument("audiences", nargs=-1)
+@click.pass_obj
+def set_audiences(session: Session, realm: str, audiences: tuple[str, ...]) -> None:
+    """Say for which services tokens are made in a realm: all of them, or none."""
+    body = {"audiences": list(audiences)}
+    made = session.client.patch(f"/realms/{segment(realm)}", body)
+    session.printer.record(made, [("id", "id"), ("audiences", "audiences")])
+
+
 @realms.command("remove")
 @click.argument("realm")
 @click.pass_obj

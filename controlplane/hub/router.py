@@ -24,6 +24,7 @@ from controlplane.hub.handlers import (
     peers,
     presence,
     rotation,
+    tokens,
 )
 from controlplane.hub.live import Live
 from protocol.envelope import Envelope
@@ -42,6 +43,7 @@ CONTROL: Final[Mapping[str, ControlHandler]] = MappingProxyType(
         "tool_approval_request": approvals.tool_approval_request,
         "peer_intent": peers.peer_intent,
         "upload_request": files.upload_request,
+        "token_request": tokens.token_request,
         "checkpoint_request": audit.checkpoint_request,
         "error": errors.error,
     }

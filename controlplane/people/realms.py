@@ -43,7 +43,13 @@ async def load_realm(hub: Hub, actor: Actor, realm: str) -> RealmRecord:
 
 
 async def add_realm(
-    hub: Hub, actor: Actor, *, realm: str, description: str, owner: str | None
+    hub: Hub,
+    actor: Actor,
+    *,
+    realm: str,
+    description: str,
+    owner: str | None,
+    audiences: Sequence[str] = (),
 ) -> RealmRecord:
     """Make a realm, owned by `owner` (a user's id or name) when one is named.
 
@@ -56,13 +62,21 @@ async def add_realm(
     def unit(uow: UnitOfWork) -> tuple[RealmRecord, list[str]]:
         if uow.realms.get(realm) is not None:
             raise InvalidFieldError("this realm exists", pointer="/id")
-        made = RealmRecord(realm, now, now, description=description, created_by=actor.subject)
+        made = RealmRecord(
+            realm,
+            now,
+            now,
+            description=description,
+            created_by=actor.subject,
+            audiences=tuple(dict.fromkeys(audiences)),
+        )
         uow.realms.add(made)
+        noted = {"audiences": list(made.audiences)} if made.audiences else {}
         uow.audit.append(
             "realm.created",
             actor.subject,
             realm,
-            {},
+            noted,
             realms=(realm,),
             personal={"description": description},
             at=now,
@@ -86,29 +100,36 @@ async def add_realm(
 
 
 async def change_realm(
-    hub: Hub, actor: Actor, realm: str, *, description: str, revision: int | None
+    hub: Hub,
+    actor: Actor,
+    realm: str,
+    *,
+    description: str | None,
+    audiences: Sequence[str] | None,
+    revision: int | None,
 ) -> RealmRecord:
-    """Describe a realm anew.
+    """Describe a realm anew, and say for which services tokens are made in it; None leaves it.
 
     Raises:
         HiddenError, AccessDeniedError: not theirs to describe.
         PreconditionError: changed by somebody else.
     """
+    fields: dict[str, Any] = {} if description is None else {"description": description}
+    if audiences is not None:
+        fields["audiences"] = list(dict.fromkeys(audiences))
 
     def unit(uow: UnitOfWork) -> RealmRecord:
         _visible(uow, actor, realm)
         authorize_one(actor, "realms.edit", (realm,), see="realms.read")
         try:
-            changed = uow.realms.update(
-                realm, revision=revision, description=description, updated_at=uow.now
-            )
+            changed = uow.realms.update(realm, revision=revision, updated_at=uow.now, **fields)
         except ConflictError as exc:
             raise PreconditionError("somebody else has changed this realm") from exc
         uow.audit.append(
             "realm.changed",
             actor.subject,
             realm,
-            {},
+            {} if audiences is None else {"audiences": fields["audiences"]},
             realms=(realm,),
             personal={"description": description},
         )

@@ -49,6 +49,7 @@ from protocol.messages.policies import (
 from protocol.messages.presence import Heartbeat, Pong
 from protocol.messages.registry import MESSAGES, MessageKind, dump_payload, parse_payload, type_of
 from protocol.messages.session import Drain, ErrorMessage, Hello, HelloLimits
+from protocol.messages.tokens import TokenGrant, TokenRequest
 
 __all__ = [
     "MESSAGES",
@@ -99,6 +100,8 @@ __all__ = [
     "ResultStatus",
     "Revocations",
     "SkillsConfig",
+    "TokenGrant",
+    "TokenRequest",
     "ToolApprovalRequest",
     "ToolApprovalResponse",
     "UploadGrant",

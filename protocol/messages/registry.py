@@ -27,6 +27,7 @@ from protocol.messages import (
     policies,
     presence,
     session,
+    tokens,
 )
 from protocol.messages.fields import WIRE
 
@@ -78,6 +79,8 @@ _KINDS: Final = (
     _control("peer_result", peers.PeerResult, "hub"),
     _control("upload_request", files.UploadRequest, "agent"),
     _control("upload_grant", files.UploadGrant, "hub"),
+    _control("token_request", tokens.TokenRequest, "agent"),
+    _control("token_grant", tokens.TokenGrant, "hub"),
     _control("checkpoint_request", audit.CheckpointRequest, "agent"),
     _control("checkpoint_proof", audit.CheckpointProof, "hub"),
     _control("drain", session.Drain, "hub", early=True),

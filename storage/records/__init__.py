@@ -42,7 +42,12 @@ from storage.records.permits import (
     PolicyRecord,
     RevocationsRecord,
 )
-from storage.records.secrets import DataKeyRecord, SealedRow, WrappingKeyRecord
+from storage.records.secrets import (
+    DataKeyRecord,
+    SealedRow,
+    TokenKeyRecord,
+    WrappingKeyRecord,
+)
 from storage.records.sign_in import (
     CeremonyRecord,
     DeviceLoginRecord,
@@ -96,6 +101,7 @@ __all__ = [
     "SealedRow",
     "SessionRecord",
     "SettingRecord",
+    "TokenKeyRecord",
     "UserRecord",
     "WebhookRecord",
     "WrappingKeyRecord",

@@ -38,6 +38,7 @@ class RealmRecord:
     description: str = ""
     created_by: str | None = None
     revision: int = 1
+    audiences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,3 +34,14 @@ class SealedRow:
     key: str
     sealed: bytes = field(repr=False)
     realm: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKeyRecord:
+    """A key that signs tokens from `active_at` on, until the next one does."""
+
+    id: str
+    public_key: str
+    sealed_key: bytes = field(repr=False)
+    created_at: datetime
+    active_at: datetime

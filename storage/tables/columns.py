@@ -77,9 +77,9 @@ def structure(name: str, *, null: bool = False) -> Column[Any]:
     return Column(name, Text, nullable=null, info={"codec": JSON})
 
 
-def names(name: str, *, null: bool = False) -> Column[Any]:
+def names(name: str, *, null: bool = False, **options: Any) -> Column[Any]:
     """A tuple of strings, kept as a JSON list."""
-    return Column(name, Text, nullable=null, info={"codec": NAMES})
+    return Column(name, Text, nullable=null, info={"codec": NAMES}, **options)
 
 
 def flag(name: str) -> Column[Any]:

@@ -32,7 +32,9 @@ realms = Table(
     text("created_by", null=True),
     moment("updated_at"),
     count("revision"),
+    names("audiences", server_default="[]"),
 )
+"""`audiences` are the services that tokens may be made for in this realm."""
 
 realm_members = Table(
     "realm_members",

@@ -30,3 +30,15 @@ data_keys = Table(
     Index("ix_data_keys_wrapping_key", "wrapping_key"),
 )
 """Without a realm it is the hub's own. A realm that goes takes its keys with it."""
+
+token_keys = Table(
+    "token_keys",
+    metadata,
+    text("id", primary_key=True),
+    text("public_key"),
+    blob("sealed_key"),
+    moment("created_at"),
+    moment("active_at"),
+    Index("ix_token_keys_active_at", "active_at"),
+)
+"""Keys that sign tokens for other services; `public_key` is base64url without padding."""

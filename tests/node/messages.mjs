@@ -10,6 +10,8 @@ const document = (value) => {
 const labelKey = f.like("[A-Za-z0-9][A-Za-z0-9._/-]{0,62}");
 const checkpoint = f.text(4096, 1);
 const url = f.text(4096, 1);
+const audience = f.like("[!-~]{1,255}");
+const token = f.like("[A-Za-z0-9_.-]{1,4096}");
 
 const helloLimits = f.object({
   maxFrameBytes: f.integer(65_536, 67_108_864),
@@ -138,6 +140,13 @@ export const MESSAGES = new Map([...DOCUMENTS, ...Object.entries({
     headers: f.pairs(f.text(256, 1), f.text(4096), 32),
     expires: f.time,
     "intentId?": f.id,
+  }),
+  token_request: control("agent", { intentId: f.id, audience }),
+  token_grant: control("hub", {
+    intentId: f.id,
+    audience,
+    token,
+    expires: f.time,
   }),
   checkpoint_request: control("agent", { from: f.count, to: f.count }, (p) => p.to >= p.from),
   checkpoint_proof: control("hub", { from: f.count, to: f.count, proof: f.list(f.digest, 128) }),

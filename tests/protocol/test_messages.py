@@ -116,6 +116,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "peer_result": {"result": {}},
     "upload_request": {"intentId": ID, "bytes": 1, "sha256": HEX},
     "upload_grant": {"url": "https://h/x", "headers": {"a": "b"}, "expires": TIME},
+    "token_request": {"intentId": ID, "audience": "https://service.example"},
+    "token_grant": {
+        "intentId": ID,
+        "audience": "https://service.example",
+        "token": "e30.e30.AA",
+        "expires": TIME,
+    },
     "checkpoint_request": {"from": 1, "to": 2},
     "checkpoint_proof": {"from": 1, "to": 2, "proof": [DIGEST]},
     "drain": {"retryAfterSeconds": 3},
