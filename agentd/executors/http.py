@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import urljoin
 
-from pydantic import AfterValidator, BaseModel, Field, JsonValue, field_validator
+from pydantic import AfterValidator, BaseModel, Field, JsonValue, field_validator, model_validator
 
 from agentd.errors import ExecutorError
 from agentd.executors.addresses import matches_host
@@ -21,6 +21,7 @@ from agentd.executors.files import encode_content
 from agentd.executors.settings import DEFAULT_HTTP_BODY_BYTES
 from protocol.addresses import Network, parse_networks
 from protocol.http_target import MAX_URL_CHARS, Target, parse_target
+from protocol.messages.tokens import Audience
 
 MAX_HEADERS: Final = 50
 MAX_HEADER_CHARS: Final = 8_000
@@ -75,10 +76,25 @@ def _check_url(url: str) -> str:
 
 
 class GetParams(Params):
-    """Params of `http.get`."""
+    """Params of `http.get`.
+
+    `tokenFor` names the service at `url` that is to be shown who this agent is and for whom it
+    works: a URL of the same origin. It gets a token of a minute as `Authorization: Bearer`.
+    """
 
     url: Annotated[str, Field(max_length=MAX_URL_CHARS), AfterValidator(_check_url)]
     headers: Annotated[dict[str, str], Field(max_length=MAX_HEADERS)] = {}
+    token_for: Audience | None = None
+
+    @model_validator(mode="after")
+    def _token_stays_home(self) -> Self:
+        # Whoever writes the order must not have a token for one service sent to another.
+        if self.token_for is not None:
+            if parse_target(self.token_for).origin != parse_target(self.url).origin:
+                raise ValueError("a token goes to its own service: a URL of the same origin")
+            if any(name.lower() == "authorization" for name in self.headers):
+                raise ValueError("with tokenFor, authorization is not for an order to set")
+        return self
 
     @field_validator("headers")
     @classmethod
@@ -125,9 +141,10 @@ class HttpGet:
         """Fetch, following up to five redirects, each checked like the first.
 
         Raises:
-            ExecutorError: `domain_not_allowed`, `address_not_allowed`, `name_not_resolved`,
-                `connection_failed`, `tls_failed`, `bad_response`, `bad_redirect`,
-                `too_many_redirects`, `response_too_big`, `http_timed_out`, `output_too_big`.
+            ExecutorError: `no_token`, `domain_not_allowed`, `address_not_allowed`,
+                `name_not_resolved`, `connection_failed`, `tls_failed`, `bad_response`,
+                `bad_redirect`, `too_many_redirects`, `response_too_big`, `http_timed_out`,
+                `output_too_big`.
         """
         params = work.params_as(GetParams)
         seconds = work.remaining_seconds(MAX_SECONDS)
@@ -145,6 +162,9 @@ class HttpGet:
         headers = {"user-agent": USER_AGENT, "accept": "*/*"}
         headers |= {name.lower(): value for name, value in params.headers.items()}
         target = parse_target(url)
+        check_domain(target, work.domains)
+        if params.token_for is not None:
+            headers["authorization"] = f"Bearer {await work.tokens.fetch(params.token_for)}"
         for _ in range(MAX_REDIRECTS + 1):
             check_domain(target, work.domains)
             halt = Halt()
