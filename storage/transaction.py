@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Select, Table
+from sqlalchemy import Connection, CursorResult, Dialect, Select, Table, func, select
 from sqlalchemy.sql import ClauseElement, Executable
 
 from storage.errors import StorageError
@@ -119,6 +119,14 @@ class Transaction:
         """Keep rows to be inserted, in the order of `bulk.columns`, with the next flush."""
         self._check(True)
         self._deferred.setdefault(bulk, []).extend(rows)
+
+    def alone(self, what: str) -> None:
+        """Wait until no other transaction, of any hub, is where this one is until it ends.
+
+        For what two units must not both find allowed. SQLite has one writer anyway.
+        """
+        if not self.is_sqlite:
+            self.core(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
     def flush(self, *only: BulkInsert) -> None:
         """Write deferred rows: of the given tables, or all."""

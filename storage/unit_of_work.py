@@ -81,6 +81,10 @@ class UnitOfWork:
         """When this transaction began, by the clock the database was opened with."""
         return self.transaction.now
 
+    def alone(self, what: str) -> None:
+        """Go on when no other unit, of any hub, is in the same place; held until the commit."""
+        self.transaction.alone(what)
+
     def ping(self) -> None:
         """Return when the database has answered a statement."""
         self.transaction.core(text("SELECT 1")).scalar_one()

@@ -161,9 +161,10 @@ def authorize_one(actor: Actor, permission: str, realms: Collection[str], *, see
         HiddenError: they may not even know of it.
         AccessDeniedError: they may see it, but not do this.
     """
-    if not _any_realm(actor, see, realms):
-        raise HiddenError("not found")
-    if not _any_realm(actor, permission, realms):
+    if not sees_any(actor, see, realms):
+        # In the words for what is not there: the permissions are named after the things.
+        raise HiddenError(f"no such {see.partition('.')[0].removesuffix('s')}")
+    if not sees_any(actor, permission, realms):
         raise AccessDeniedError(f"needs {permission}")
 
 
@@ -176,7 +177,8 @@ def holds_all(actor: Actor, permissions: Iterable[str], realm: str | None) -> bo
     return True
 
 
-def _any_realm(actor: Actor, permission: str, realms: Collection[str]) -> bool:
+def sees_any(actor: Actor, permission: str, realms: Collection[str]) -> bool:
+    """Whether `actor` holds `permission` in one of these realms."""
     held = realms_with(actor, permission)
     if held is None:
         return True

@@ -70,6 +70,8 @@ async def create_api_key(
             raise AccessDeniedError("needs keys.machine" + ("" if bound else " in every realm"))
         if not _holds(actor, _permissions(roles, scopes), bound):
             raise AccessDeniedError("nobody grants more than they have")
+    if bound is not None and not is_allowed(actor, "realms.read", bound):
+        raise InvalidFieldError(f"no realm {bound}", pointer="/realm")
     now = clock.now()
     key = new_api_key()
     record = ApiKeyRecord(
@@ -113,10 +115,11 @@ async def list_api_keys(
 ) -> Page[ApiKeyRecord]:
     """Return a page of the caller's own keys and those they made; of all, for hub-wide readers."""
     everything = realms_with(actor, "users.read") is None
-    page = await database.read(lambda uow: uow.api_keys.list(limit=limit, cursor=cursor))
-    if everything:
-        return page
-    return Page(tuple(one for one in page.items if _is_theirs(actor, one)), page.next_cursor)
+    return await database.read(
+        lambda uow: uow.api_keys.list(
+            keep=lambda one: everything or _is_theirs(actor, one), limit=limit, cursor=cursor
+        )
+    )
 
 
 async def revoke_api_key(

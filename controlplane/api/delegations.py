@@ -23,7 +23,6 @@ from controlplane.delegations.service import (
 from controlplane.errors import HiddenError
 from controlplane.mending import mend
 from protocol.messages.fields import Condition, Party
-from storage.pages import Page
 from storage.records import DelegationRecord, RevocationsRecord
 
 MAX_LIFETIME_SECONDS: Final = 2 * 366 * 86_400
@@ -106,11 +105,14 @@ async def list_(call: Call) -> Any:
     query = call.query
     page = await call.hub.database.read(
         lambda uow: uow.delegations.list(
-            subject=query.subject, issuer=query.issuer, limit=query.limit, cursor=query.cursor
+            subject=query.subject,
+            issuer=query.issuer,
+            keep=lambda one: _may_see(call.actor, one),
+            limit=query.limit,
+            cursor=query.cursor,
         )
     )
-    shown = tuple(one for one in page.items if _may_see(call.actor, one))
-    return page_view(Page(shown, page.next_cursor), delegation_view)
+    return page_view(page, delegation_view)
 
 
 @operation(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controlplane import clock
-from controlplane.access.authorize import Actor, authorize, is_allowed, realms_with
+from controlplane.access.authorize import Actor, authorize, is_allowed, realms_with, sees_any
 from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import chain_of, links_to
 from controlplane.delegations.reach import above, is_seen_from, reached_agents
@@ -68,7 +68,7 @@ async def issue_delegation(hub: Hub, actor: Actor, request: DelegationRequest) -
             hub itself was lent.
     """
     check_may_grant(actor, request.subject, request.capabilities, request.max_depth)
-    capabilities = await _resolve(hub, request.capabilities)
+    capabilities = await _resolve(hub, actor, request.capabilities)
     now = clock.now()
     own = load_hub_link(hub)
     if request.max_depth >= own.delegation.max_depth:
@@ -271,8 +271,12 @@ async def _keep(hub: Hub, actor: Actor, link: Link, *, source: str) -> Delegatio
     return record
 
 
-async def _resolve(hub: Hub, capabilities: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _resolve(
+    hub: Hub, actor: Actor, capabilities: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return capabilities with names of agents turned into DIDs; realms must exist.
+
+    An agent that the caller may not see does not exist for them.
 
     Whatever has another shape is left for the payload's own check.
     """
@@ -286,7 +290,7 @@ async def _resolve(hub: Hub, capabilities: Sequence[dict[str, Any]]) -> list[dic
         dids = []
         for at, agent in enumerate(agents if isinstance(agents, list) else ()):
             found = await hub.agents.find(agent) if isinstance(agent, str) else None
-            if found is None:
+            if found is None or not sees_any(actor, "agents.read", found.realms):
                 pointer = f"/capabilities/{index}/agents/{at}"
                 raise InvalidFieldError("no such agent", pointer=pointer)
             dids.append(found.did)

@@ -123,11 +123,10 @@ async def list_join_tokens(
     hub: Hub, actor: Actor, limit: int, cursor: str | None
 ) -> Page[JoinTokenRecord]:
     """Return a page of the tokens of the caller's realms, newest first."""
-    page = await hub.database.read(lambda uow: uow.join_tokens.list(limit=limit, cursor=cursor))
     realms = realms_with(actor, "enrolment.manage")
-    if realms is None:
-        return page
-    return Page(tuple(one for one in page.items if one.realm in realms), page.next_cursor)
+    return await hub.database.read(
+        lambda uow: uow.join_tokens.list(realms=realms, limit=limit, cursor=cursor)
+    )
 
 
 async def revoke_join_token(hub: Hub, actor: Actor, token_id: str) -> None:

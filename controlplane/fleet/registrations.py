@@ -47,13 +47,10 @@ async def list_registrations(
     hub: Hub, actor: Actor, *, state: str | None, limit: int, cursor: str | None
 ) -> Page[RegistrationRecord]:
     """Return a page of requests, newest first; those without a realm only hub-wide readers see."""
-    page = await hub.database.read(
-        lambda uow: uow.registrations.list(state=state, limit=limit, cursor=cursor)
-    )
     realms = realms_with(actor, "enrolment.read")
-    if realms is None:
-        return page
-    return Page(tuple(one for one in page.items if one.realm in realms), page.next_cursor)
+    return await hub.database.read(
+        lambda uow: uow.registrations.list(state=state, realms=realms, limit=limit, cursor=cursor)
+    )
 
 
 async def load_registration(hub: Hub, actor: Actor, registration_id: str) -> RegistrationRecord:

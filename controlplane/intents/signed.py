@@ -57,7 +57,7 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
     links = [_parse_link(text, index) for index, text in enumerate(delegations)]
     agent = await hub.agents.find(envelope.audience)
     if agent is None:
-        raise HiddenError("no agent of that audience")
+        raise HiddenError("no such agent")
     authorize_one(actor, "intents.submit", agent.realms, see="agents.read")
     check_realm(actor, intent.realm)
     if agent.state == "revoked":

@@ -77,7 +77,7 @@ async def resolve_target(
     if target.agent is not None:
         agent = await hub.agents.find(target.agent)
         if agent is None:
-            raise HiddenError(f"no agent {target.agent}")
+            raise HiddenError("no such agent")
         authorize_one(actor, needed_to_order(actor), agent.realms, see="agents.read")
         if agent.state == "revoked":
             raise StateConflictError("this agent is revoked")

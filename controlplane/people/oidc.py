@@ -23,10 +23,10 @@ from controlplane.access.permissions import ROLES, rung_of
 from controlplane.access.session_tokens import secret_hash
 from controlplane.context import Hub
 from controlplane.errors import HiddenError, SignInError
-from controlplane.people.realms import enter_realm
+from controlplane.people.realms import enter_realm, is_last_owner_of
 from controlplane.people.sign_in import SignedIn, Visitor, count_sign_in, start_session
 from controlplane.people.standing import settle_grants
-from controlplane.people.users import OWNER
+from controlplane.people.users import OWNER, is_last_owner
 from controlplane.settings import OidcIssuer
 from protocol.audit_leaf import Assurance
 from storage.records import CeremonyRecord, IdentityRecord, UserRecord
@@ -227,8 +227,7 @@ def _set_everywhere(
     current = uow.users.get(user.id)
     if current is None or current.roles == wanted:
         return []
-    others = [one for one in uow.users.active_with_role(OWNER) if one.id != user.id]
-    if OWNER in current.roles and OWNER not in wanted and not others:
+    if OWNER in current.roles and OWNER not in wanted and is_last_owner(uow, user.id):
         return []
     uow.users.update(user.id, roles=wanted, updated_at=uow.now)
     uow.audit.append("user.changed", by, user.id, {"roles": list(wanted), "state": current.state})
@@ -241,8 +240,7 @@ def _set_in_realm(
     current = uow.realms.member(realm, user.id)
     if (current.role if current else None) == role:
         return []
-    others = [one for one in uow.realms.members(realm) if one.user_id != user.id]
-    if current and current.role == OWNER and not any(one.role == OWNER for one in others):
+    if current and current.role == OWNER and is_last_owner_of(uow, realm, user.id):
         return []
     if role is not None:
         return enter_realm(uow, hub, realm=realm, user=user, role=role, by=by)

@@ -17,7 +17,14 @@ from controlplane.errors import (
 )
 from controlplane.first_start import DEFAULT_REALM
 from controlplane.people.standing import settle_grants
-from controlplane.people.users import OWNER, check_outranks, check_roles, find_user
+from controlplane.people.users import (
+    ACTIVE,
+    OWNER,
+    check_outranks,
+    check_roles,
+    find_user,
+    is_seen,
+)
 from protocol.errors import Error
 from storage.errors import ConflictError
 from storage.pages import Page
@@ -32,9 +39,9 @@ async def list_realms(
 ) -> Page[RealmRecord]:
     """Return a page of the realms the caller may see."""
     realms = realms_with(actor, "realms.read")
-    page = await hub.database.read(lambda uow: uow.realms.list(limit=limit, cursor=cursor))
-    shown = tuple(one for one in page.items if realms is None or one.id in realms)
-    return Page(shown, page.next_cursor)
+    return await hub.database.read(
+        lambda uow: uow.realms.list(only=realms, limit=limit, cursor=cursor)
+    )
 
 
 async def load_realm(hub: Hub, actor: Actor, realm: str) -> RealmRecord:
@@ -187,7 +194,7 @@ async def set_member(hub: Hub, actor: Actor, realm: str, user: str, role: str) -
     Raises:
         HiddenError: no such realm, as far as the caller may know.
         AccessDeniedError: the new or the old role is not below the caller's own.
-        InvalidFieldError: no such user or role.
+        InvalidFieldError: no such user or role. Who is in none of the caller's realms is invited.
         StateConflictError: the last owner of the realm would be none any more.
     """
     now = clock.now()
@@ -197,7 +204,7 @@ async def set_member(hub: Hub, actor: Actor, realm: str, user: str, role: str) -
         authorize_one(actor, "members.write", (realm,), see="realms.read")
         check_roles(actor, [role], realm, pointer="/role")
         found = find_user(uow, user)
-        if found is None:
+        if found is None or not is_seen(uow, actor, found):
             raise InvalidFieldError("no such user", pointer="/user")
         held = uow.realms.member(realm, found.id)
         if held is not None and held.role != role:
@@ -262,9 +269,16 @@ def _check_takes(uow: UnitOfWork, actor: Actor, held: MemberRecord) -> None:
         check_outranks(actor, [held.role], held.realm)
     if held.role != OWNER:
         return
-    others = [one for one in uow.realms.members(held.realm) if one.user_id != held.user_id]
-    if not any(one.role == OWNER for one in others):
+    if is_last_owner_of(uow, held.realm, held.user_id):
         raise StateConflictError("the last owner cannot leave")
+
+
+def is_last_owner_of(uow: UnitOfWork, realm: str, user_id: str) -> bool:
+    """Whether nobody else owns this realm; this unit decides about it, as `is_last_owner` does."""
+    uow.alone(f"owners of {realm}")
+    members = uow.realms.members(realm)
+    others = [one.user_id for one in members if one.role == OWNER and one.user_id != user_id]
+    return not any(one.state == ACTIVE for one in uow.users.get_many(others))
 
 
 def _visible(uow: UnitOfWork, actor: Actor, realm: str) -> RealmRecord:

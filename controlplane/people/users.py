@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from controlplane import clock
-from controlplane.access.authorize import Actor, authorize, may_grant, realms_with, rung_in
+from controlplane.access.authorize import (
+    Actor,
+    authorize,
+    may_grant,
+    realms_with,
+    rung_in,
+    sees_any,
+)
 from controlplane.access.permissions import LADDER, ROLES, rung_of
 from controlplane.audit.personal import erase_person
 from controlplane.context import Hub
@@ -206,10 +213,26 @@ def check_outranks(actor: Actor, roles: Iterable[str], realm: str | None) -> Non
         raise AccessDeniedError("they stand as high as you do")
 
 
+def is_last_owner(uow: UnitOfWork, user_id: str) -> bool:
+    """Whether no other active person owns this hub; this unit decides about it.
+
+    Of two who leave at once, at whatever hubs, the second waits and then finds itself the last.
+    """
+    uow.alone("owners")
+    return all(one.id == user_id for one in uow.users.active_with_role(OWNER))
+
+
 def check_not_last_owner(uow: UnitOfWork, user_id: str) -> None:
     """Return when some other active person owns this hub; `StateConflictError` otherwise."""
-    if all(one.id == user_id for one in uow.users.active_with_role(OWNER)):
+    if is_last_owner(uow, user_id):
         raise StateConflictError("the last owner cannot leave")
+
+
+def is_seen(uow: UnitOfWork, actor: Actor, user: UserRecord) -> bool:
+    """Whether the caller may know of this user: themselves, or somebody of their realms."""
+    if actor.kind == "user" and actor.id == user.id:
+        return True
+    return sees_any(actor, "users.read", [one.realm for one in uow.realms.memberships(user.id)])
 
 
 def find_user(uow: UnitOfWork, name_or_id: str) -> UserRecord | None:
@@ -230,11 +253,11 @@ def _detail(uow: UnitOfWork, actor: Actor, name_or_id: str) -> UserDetail:
     found = find_user(uow, name_or_id)
     if found is None:
         raise HiddenError("no such user")
+    if not is_seen(uow, actor, found):
+        raise HiddenError("no such user")
     memberships = tuple(uow.realms.memberships(found.id))
     realms = realms_with(actor, "users.read")
     own = actor.kind == "user" and actor.id == found.id
-    if not own and realms is not None and not any(one.realm in realms for one in memberships):
-        raise HiddenError("no such user")
     if realms is not None:
         # What they are elsewhere is nobody's business here.
         memberships = tuple(one for one in memberships if own or one.realm in realms)

@@ -107,7 +107,7 @@ async def explain_intent(hub: Hub, actor: Actor, intent_id: str) -> dict[str, An
     def unit(uow: UnitOfWork) -> dict[str, Any]:
         intent = uow.intents.get(intent_id)
         if intent is None:
-            raise HiddenError("no such order")
+            raise HiddenError("no such intent")
         authorize_one(actor, "policies.read", (intent.realm,), see="intents.read")
         decided = decision_of(intent)
         version = None if decided is None else decided["policyVersion"]

@@ -101,7 +101,7 @@ async def apply_to_agent(
     """
     found = await hub.agents.find(agent)
     if found is None:
-        raise HiddenError(f"no agent {agent}")
+        raise HiddenError("no such agent")
     authorize_one(actor, "policies.write", found.realms, see="agents.read")
     chosen = tuple(found.realms if realms is None else realms)
     for realm in chosen:
@@ -232,11 +232,13 @@ async def list_policies(
     def unit(
         uow: UnitOfWork,
     ) -> Page[tuple[PolicyRecord, Sequence[AgentPolicyRecord], PolicyLayerRecord | None]]:
-        page = uow.policies.list(limit=limit, cursor=cursor)
+        page = uow.policies.list(
+            keep=lambda one: _may_see(actor, one) and (did is None or did in one.agents),
+            limit=limit,
+            cursor=cursor,
+        )
         shown = tuple(
-            (one, uow.policies.agents_of(one.id), _layer_in_force(uow, one))
-            for one in page.items
-            if _may_see(actor, one) and (did is None or did in one.agents)
+            (one, uow.policies.agents_of(one.id), _layer_in_force(uow, one)) for one in page.items
         )
         return Page(shown, page.next_cursor)
 

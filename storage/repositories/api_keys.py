@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import bindparam, select
@@ -50,9 +51,10 @@ class ApiKeys(Repository[ApiKeyRecord]):
         self,
         *,
         user_id: str | None = None,
+        keep: Callable[[ApiKeyRecord], bool] | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[ApiKeyRecord]:
-        """Return a page, newest first."""
+        """Return a page, newest first; with `keep`, as if there were no others."""
         where = [_T.user_id == user_id] if user_id is not None else []
-        return self._page(where, key=_T.id, limit=limit, cursor=cursor)
+        return self._page(where, key=_T.id, limit=limit, cursor=cursor, keep=keep)

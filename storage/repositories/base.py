@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,10 +11,19 @@ from sqlalchemy.sql import insert, update
 
 from storage.errors import ConflictError, NotFoundError
 from storage.mapping import Mapping
-from storage.pages import DEFAULT_PAGE_LIMIT, Page, bound_limit, page_of, parse_cursor
+from storage.pages import (
+    DEFAULT_PAGE_LIMIT,
+    MAX_PAGE_LIMIT,
+    Page,
+    bound_limit,
+    encode_cursor,
+    page_of,
+    parse_cursor,
+)
 from storage.transaction import Transaction
 
 R = TypeVar("R")
+_MAX_LOOKS: Final = 50 * MAX_PAGE_LIMIT
 
 
 class Repository(Generic[R]):
@@ -85,15 +94,29 @@ class Repository(Generic[R]):
         newest_first: bool = True,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
+        keep: Callable[[R], bool] | None = None,
     ) -> Page[R]:
+        """Return a page; with `keep`, of those records only, as if there were no others.
+
+        What decides may be out of SQL's reach; it then looks at no more than `_MAX_LOOKS` rows.
+        """
         limit = bound_limit(limit)
-        statement = select(*self.mapping.columns).where(*where)
+        after: Any = None
         if cursor is not None:
             (after,) = parse_cursor(cursor, (key.type.python_type,))
-            statement = statement.where(key < after if newest_first else key > after)
-        statement = statement.order_by(key.desc() if newest_first else key).limit(limit + 1)
-        records = [self.mapping.record(row) for row in self._tx.core(statement)]
-        return page_of(records, limit, [(getattr(record, key.name),) for record in records])
+        step = limit + 1 if keep is None else MAX_PAGE_LIMIT
+        kept: list[R] = []
+        for _ in range(_MAX_LOOKS // MAX_PAGE_LIMIT):
+            statement = select(*self.mapping.columns).where(*where)
+            if after is not None:
+                statement = statement.where(key < after if newest_first else key > after)
+            statement = statement.order_by(key.desc() if newest_first else key).limit(step)
+            found = [self.mapping.record(row) for row in self._tx.core(statement)]
+            kept += found if keep is None else filter(keep, found)
+            if keep is None or len(found) < step or len(kept) > limit:
+                return page_of(kept, limit, [(getattr(one, key.name),) for one in kept])
+            after = getattr(found[-1], key.name)
+        return Page(tuple(kept), encode_cursor((after,)))
 
     def _insert_or_ignore(self) -> Insert:
         """Return an INSERT that does nothing where a key is taken; its RETURNING tells."""

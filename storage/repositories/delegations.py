@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import insert, or_, select
@@ -78,10 +78,11 @@ class Delegations(Repository[DelegationRecord]):
         source: str | None = None,
         agent_did: str | None = None,
         revoked: bool | None = None,
+        keep: Callable[[DelegationRecord], bool] | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[DelegationRecord]:
-        """Return a page, newest first."""
+        """Return a page, newest first; with `keep`, as if there were no others."""
         equal = {"subject": subject, "issuer": issuer, "source": source}
         where = [_T[name] == value for name, value in equal.items() if value is not None]
         if agent_did is not None:
@@ -91,7 +92,7 @@ class Delegations(Repository[DelegationRecord]):
             where.append(_T.id.in_(reaching))
         if revoked is not None:
             where.append(_T.revoked_at.is_not(None) if revoked else _T.revoked_at.is_(None))
-        return self._page(where, key=_T.id, limit=limit, cursor=cursor)
+        return self._page(where, key=_T.id, limit=limit, cursor=cursor, keep=keep)
 
     def revoke(self, id: str, by: str, at: datetime | None = None) -> DelegationRecord | None:
         """Mark it revoked; None when it was before, or is unknown."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from storage.mapping import Mapping
@@ -32,11 +33,14 @@ class JoinTokens(Repository[JoinTokenRecord]):
         self,
         *,
         realm: str | None = None,
+        realms: Collection[str] | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[JoinTokenRecord]:
-        """Return a page, newest first."""
+        """Return a page, newest first; `realms` is what the caller may see (None: all)."""
         where = [_T.realm == realm] if realm is not None else []
+        if realms is not None:
+            where.append(_T.realm.in_(sorted(realms)))
         return self._page(where, key=_T.id, limit=limit, cursor=cursor)
 
     def use(self, id: str, at: datetime, by: str | None = None) -> bool:

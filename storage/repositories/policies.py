@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,10 +39,14 @@ class Policies(Repository[PolicyRecord]):
         return self._one(_T.id == id)
 
     def list(
-        self, *, limit: int = DEFAULT_PAGE_LIMIT, cursor: str | None = None
+        self,
+        *,
+        keep: Callable[[PolicyRecord], bool] | None = None,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
     ) -> Page[PolicyRecord]:
-        """Return a page, newest first."""
-        return self._page([], key=_T.id, limit=limit, cursor=cursor)
+        """Return a page, newest first; with `keep`, as if there were no others."""
+        return self._page([], key=_T.id, limit=limit, cursor=cursor, keep=keep)
 
     def update(self, id: str, *, revision: int | None = None, **changes: Any) -> PolicyRecord:
         """Change fields; with `revision`, only when nobody else has since.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -34,10 +34,15 @@ class Realms(Repository[RealmRecord]):
         return self._one(_T.id == id)
 
     def list(
-        self, *, limit: int = DEFAULT_PAGE_LIMIT, cursor: str | None = None
+        self,
+        *,
+        only: Collection[str] | None = None,
+        limit: int = DEFAULT_PAGE_LIMIT,
+        cursor: str | None = None,
     ) -> Page[RealmRecord]:
-        """Return a page by id."""
-        return self._page([], key=_T.id, newest_first=False, limit=limit, cursor=cursor)
+        """Return a page by id; `only` is what the caller may see (None: all)."""
+        where = [] if only is None else [_T.id.in_(sorted(only))]
+        return self._page(where, key=_T.id, newest_first=False, limit=limit, cursor=cursor)
 
     def update(self, id: str, *, revision: int | None = None, **changes: Any) -> RealmRecord:
         """Change fields; with `revision`, only when nobody else has since.

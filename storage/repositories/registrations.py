@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -61,13 +62,16 @@ class Registrations(Repository[RegistrationRecord]):
         *,
         state: str | None = None,
         realm: str | None = None,
+        realms: Collection[str] | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[RegistrationRecord]:
-        """Return a page, newest first."""
+        """Return a page, newest first; `realms` is what the caller may see (None: all)."""
         where = [_T.state == state] if state is not None else []
         if realm is not None:
             where.append(_T.realm == realm)
+        if realms is not None:
+            where.append(_T.realm.in_(sorted(realms)))
         return self._page(where, key=_T.id, limit=limit, cursor=cursor)
 
     def decide(

@@ -21,8 +21,12 @@ async def test_a_realm_has_members_with_roles(served: ServedHub) -> None:
     await make_realm(served, "lab")
     ada = await served.person("ada", "manager", "lab")
     await served.person("bob", "member", "default")
-    added = await ada.post("/api/v1/realms/lab/members", {"user": "bob", "role": "operator"})
-    assert (added.status, added.json["role"]) == (201, "operator")
+    path, bob = "/api/v1/realms/lab/members", {"user": "bob", "role": "operator"}
+    # Whom she does not see she invites; who sees everybody may simply add him.
+    assert (await ada.post(path, bob)).json["errors"][0]["pointer"] == "/user"
+    added = await served.client.post(path, {**bob, "role": "member"})
+    assert (added.status, added.json["role"]) == (201, "member")
+    assert (await ada.post(path, bob)).json["role"] == "operator"
     listed = (await ada.get("/api/v1/realms/lab/members")).json["items"]
     assert [(one["name"], one["role"]) for one in listed] == [
         ("ada", "manager"),
