@@ -8,7 +8,9 @@ import pytest
 
 from storage.database import Database
 from storage.errors import ConflictError, NotFoundError
+from storage.pages import parse_cursor
 from storage.records import ApiKeyRecord, MemberRecord, RealmRecord, UserRecord
+from storage.unit_of_work import UnitOfWork
 from tests.storage.samples import LATER, NOW, new_id
 
 
@@ -114,3 +116,29 @@ async def test_settings_are_set_over_a_known_revision(database: Database) -> Non
     assert await database.read(lambda uow: uow.settings.get("storage")) is None
     with pytest.raises(NotFoundError):
         await database.write(lambda uow: uow.settings.update("storage", value=1))
+
+
+async def test_a_page_of_what_one_may_see_is_whole_and_tells_of_nothing_else(
+    database: Database,
+) -> None:
+    keys = [
+        _key(id=f"{number:036}", hash=f"h{number}", name="n" * (number % 3))
+        for number in range(500)
+    ]
+
+    def unit(uow: UnitOfWork) -> list[str]:
+        for one in keys:
+            uow.api_keys.add(one)
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = uow.api_keys.list(limit=70, cursor=cursor, keep=lambda one: one.name == "nn")
+            found += [one.id for one in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+            assert len(page.items) == 70
+            assert parse_cursor(cursor, (str,)) == (page.items[-1].id,)
+
+    wanted = [one.id for one in reversed(keys) if one.name == "nn"]
+    assert await database.write(unit) == wanted
