@@ -6,7 +6,7 @@ so that services and the live side never import each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -44,6 +44,10 @@ class Record(Protocol):
 
     async def prove_consistency(self, old: int, new: int) -> tuple[bytes, ...]:
         """Return the proof that the tree of `new` leaves, on disk, begins with that of `old`."""
+        ...
+
+    async def subtree_roots(self, spans: Sequence[tuple[int, int]], size: int) -> tuple[bytes, ...]:
+        """Return the roots of complete subtrees of 256 leaves or more, of a tree on disk."""
         ...
 
 

@@ -30,6 +30,8 @@ from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
+KEPT_CHECKPOINTS = 10_000
+"""One a second at most is signed; whoever has an older one proves from it to the newest."""
 RENEW_BEFORE = timedelta(days=30)
 """Policies are signed anew when they have less than this left."""
 
@@ -169,6 +171,7 @@ async def forget_old(hub: Hub) -> None:
 
     def unit(uow: UnitOfWork) -> None:
         uow.idempotency.forget(before)
+        uow.audit.forget_checkpoints(KEPT_CHECKPOINTS)
         uow.ceremonies.forget(now)
         uow.rate_windows.forget(now - timedelta(days=1))
         uow.device_logins.forget(now - timedelta(days=1))

@@ -92,6 +92,7 @@ PERMISSIONS: Final[Mapping[str, Permission]] = {
     "webhooks.write": _realm("admin", "have events sent to an address"),
     "notifications.read": Permission(Reach.SELF, "member", _BOTH, "see what one is told"),
     "notifications.write": Permission(Reach.SELF, "member", _BOTH, "choose what one is told"),
+    "audit.witness": _hub("admin", "hand in cosignatures of a witness", *_AUDITOR),
     "settings.read": _hub("admin", "see settings", *_AUDITOR),
     "settings.write": _hub("owner", "change settings"),
     "events.read": _realm("member", "watch what happens"),

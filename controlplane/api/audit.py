@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from controlplane.api.operation import Call, Query, Stream, View, operation
+from controlplane.api.operation import Body, Call, Query, Reply, Stream, View, operation
 from controlplane.api.shapes import JsonObject
 from controlplane.api.views import PageQuery, page_view
 from controlplane.audit.export import entry_view, export_as
@@ -20,10 +20,19 @@ from controlplane.audit.service import (
     prove_inclusion,
     read_by,
 )
+from controlplane.audit.tiles import load_tile
+from controlplane.audit.witnesses import (
+    cosignature_view,
+    load_cosignatures,
+    take_cosignature,
+    with_cosignatures,
+)
 from controlplane.errors import InvalidFieldError
 from protocol.errors import BadEnvelopeError
 from protocol.timestamps import parse_timestamp
 from storage.records import AuditFilter
+
+_NOTE = "text/plain"
 
 
 class LeafView(View):
@@ -54,6 +63,30 @@ class CheckpointView(View):
     root: str
     log: str
     log_delegation: str
+
+
+class CosignatureView(View):
+    """A witness's word: `checkpoint` is the note with the witness's line below the log's."""
+
+    key: str
+    name: str
+    size: int
+    at: str
+    checkpoint: str
+
+
+class WatchedCheckpointView(CheckpointView):
+    """The newest checkpoint, and the newest that each witness has cosigned."""
+
+    cosigned: list[CosignatureView]
+
+
+class CosignatureBody(Body):
+    """One line of a signed note, over the checkpoint of `size` leaves, by the verifier key."""
+
+    size: Annotated[int, Field(ge=1, le=2**53 - 1)]
+    key: Annotated[str, Field(min_length=1, max_length=400)]
+    cosignature: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 class InclusionView(CheckpointView):
@@ -127,12 +160,37 @@ async def list_(call: Call) -> Any:
     "GET",
     "/api/v1/audit/checkpoint",
     permission="audit.read",
-    result=CheckpointView,
+    result=WatchedCheckpointView,
     errors=("not_found",),
+    also_media_types=(_NOTE,),
 )
 async def checkpoint(call: Call) -> Any:
-    """A signed checkpoint over the whole record."""
-    return checkpoint_view(call.hub, await newest_checkpoint(call.hub))
+    """A signed checkpoint over the whole record; as text/plain the C2SP note itself."""
+    newest = await newest_checkpoint(call.hub)
+    words = await load_cosignatures(call.hub, newest.size)
+    if call.headers.get("accept", "").startswith(_NOTE):
+        return Reply(
+            with_cosignatures(newest, words).encode(), media_type=f"{_NOTE}; charset=utf-8"
+        )
+    shown = [cosignature_view(one) for one in words]
+    return {**checkpoint_view(call.hub, newest), "cosigned": shown}
+
+
+@operation(
+    "POST",
+    "/api/v1/audit/cosignatures",
+    permission="audit.witness",
+    body=CosignatureBody,
+    result=CosignatureView,
+    status=201,
+)
+async def cosignature(call: Call) -> Any:
+    """Hand in a witness's cosignature of a checkpoint."""
+    body = call.body
+    word = await take_cosignature(
+        call.hub, call.actor, size=body.size, key=body.key, line=body.cosignature
+    )
+    return cosignature_view(word)
 
 
 @operation(
@@ -180,6 +238,20 @@ async def export(call: Call) -> Any:
     return Stream(pieces, "text/plain; charset=utf-8" if form == "cef" else "application/x-ndjson")
 
 
+@operation(
+    "GET",
+    "/api/v1/audit/tile/{path*}",
+    permission="audit.read",
+    media_type="application/octet-stream",
+)
+async def tile(call: Call) -> Any:
+    """A C2SP tlog-tiles tile: `L/N` or `L/N.p/W` of hashes, `entries/N` of leaves."""
+    data = await load_tile(call.hub, call.actor, call.path["path"])
+    full = ".p/" not in call.path["path"]
+    caching = {"Cache-Control": "private, max-age=31536000, immutable"} if full else {}
+    return Reply(data, headers=caching, media_type="application/octet-stream")
+
+
 def _chosen(call: Call) -> AuditFilter:
     query = call.query
     chosen = AuditFilter(
@@ -203,4 +275,4 @@ def _leaf_view(entry: Entry) -> dict[str, Any]:
     return {**entry_view(entry), "leaf": entry.leaf.leaf.decode()}
 
 
-OPERATIONS = [list_, checkpoint, inclusion, consistency, export]
+OPERATIONS = [list_, checkpoint, cosignature, inclusion, consistency, export, tile]

@@ -125,7 +125,8 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
     schemas = definitions.get("$defs", {})
     paths: dict[str, dict[str, Any]] = {}
     for one in listed:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, references, schemas)
+        path = one.path.replace("*}", "}")  # OpenAPI has no name for the rest of a path
+        paths.setdefault(path, {})[one.method.lower()] = _operation(one, references, schemas)
     for query in {one.query for one in listed if one.query is not None}:
         schemas.pop(_name_of(references[query, "validation"]), None)
     schemas |= _pages(listed, references)
@@ -164,7 +165,7 @@ def _operation(
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in re.findall(r"\{(\w+)\}", one.path)
+        for name in re.findall(r"\{(\w+)\*?\}", one.path)
     ]
     if one.query is not None:
         schema = schemas[_name_of(references[one.query, "validation"])]

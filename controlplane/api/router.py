@@ -66,6 +66,8 @@ class Router:
         for path, methods in by_path.items():
             if "{" in path:
                 pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(path))
+                # `{name*}` is the rest of the path, slashes and all.
+                pattern = re.sub(r"\\\{(\w+)\\\*\\\}", r"(?P<\1>.+)", pattern)
                 self._patterns.append((re.compile(pattern), methods))
             else:
                 self._fixed[path] = methods

@@ -20,10 +20,11 @@ from controlplane.audit.service import (
     personal_view,
     with_personal,
 )
+from controlplane.audit.witnesses import cosigned_note, load_cosignatures
 from controlplane.context import Hub
 from protocol.audit_leaf import Assurance
 from protocol.timestamps import format_timestamp
-from storage.records import AuditFilter, Cosignature
+from storage.records import AuditFilter
 from storage.unit_of_work import UnitOfWork
 
 _CHUNK: Final = 1_000
@@ -39,13 +40,13 @@ async def export_proof(hub: Hub, chosen: AuditFilter) -> AsyncIterator[bytes]:
     The checkpoint covers exactly the leaves and hashes that follow it, so the file proves itself.
     """
     checkpoint = await newest_checkpoint(hub)
-    words = await hub.database.read(lambda uow: uow.audit.cosignatures())
+    words = await load_cosignatures(hub, checkpoint.size)
     whole = chosen == AuditFilter()
     header = {
         "kind": "header",
         "version": 1,
         "whole": whole,
-        "cosigned": [cosigned_note(one) for one in words if one.size <= checkpoint.size],
+        "cosigned": [cosigned_note(one) for one in words],
         **checkpoint_view(hub, checkpoint),
     }
     yield orjson.dumps(header) + b"\n"
@@ -117,11 +118,6 @@ def json_line(entry: Entry) -> bytes:
 def cef_entry(entry: Entry) -> bytes:
     """Return an entry as one line of CEF."""
     return cef_line(entry_view(entry)).encode()
-
-
-def cosigned_note(word: Cosignature) -> str:
-    """Return the checkpoint that a witness saw, with its line below the log's own."""
-    return word.checkpoint + word.line
 
 
 def _proof_line(entry: Entry) -> bytes:

@@ -48,6 +48,19 @@ class Proofs:
         """
         return await self._prove("consistency", old, new, consistency_spans(old, new))
 
+    async def subtree_roots(self, spans: Sequence[tuple[int, int]], size: int) -> tuple[bytes, ...]:
+        """Return the roots of complete subtrees, as start and end, of 256 leaves or more each.
+
+        Args:
+            spans: within a tree of `size` leaves, which is on disk.
+            size: leaves of that tree.
+
+        Raises:
+            UnavailableError: the database cannot be asked.
+        """
+        await self._catch_up(size)
+        return tuple(self._tiles.root(start, end, {}) for start, end in spans)
+
     async def _prove(
         self, kind: str, small: int, large: int, spans: Sequence[tuple[int, int]]
     ) -> tuple[bytes, ...]:

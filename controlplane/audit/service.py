@@ -100,6 +100,10 @@ class RecordKeeper:
         """Return the proof that the tree of `new` leaves, on disk, begins with that of `old`."""
         return await self._proofs.consistency(old, new)
 
+    async def subtree_roots(self, spans: Sequence[tuple[int, int]], size: int) -> tuple[bytes, ...]:
+        """Return the roots of complete subtrees of 256 leaves or more, of a tree on disk."""
+        return await self._proofs.subtree_roots(spans, size)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from controlplane.cli.session import Session
 
 if TYPE_CHECKING:
     from protocol.cosignature import WitnessKey
+    from protocol.keys import PublicKey
 
 
 @click.group()
@@ -143,6 +145,84 @@ def _witness_key(text: str) -> WitnessKey:
         return parse_witness_key(text)
     except Error as exc:
         raise CliError(f"{text!r} is not the key of a witness", exit_code=USAGE) from exc
+
+
+@audit.command("witness")
+@click.option(
+    "--key",
+    "key_file",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="The witness's own key; writ keys new FILE makes one.",
+)
+@click.option("--root", "root_did", help="DID of the root you trust; default: of your profile.")
+@click.option("--name", help="The witness's name in the note; default: made of its key.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the highest checkpoint seen; default: in your data folder.",
+)
+@click.option(
+    "--every", type=click.FloatRange(min=0), metavar="SECONDS", help="Go on, look so often."
+)
+@click.pass_obj
+def witness_audit(
+    session: Session,
+    key_file: str,
+    root_did: str | None,
+    name: str | None,
+    state: Path | None,
+    every: float | None,
+) -> None:
+    """Watch from another machine that the record only grows, and cosign what was seen.
+
+    Exit 1 with log_fork when the hub shows a record that does not contain the one before: then
+    nothing is signed, and both checkpoints are kept beside the state file as evidence.
+    """
+    from controlplane.cli.failures import USAGE, CliError, UnreachableError
+    from controlplane.cli.verify import trusted_root
+    from controlplane.cli.witness import Witness
+
+    signer = session.operator_key(key_file)
+    assert signer is not None
+    root = trusted_root(root_did)
+    witness = Witness(
+        root,
+        signer,
+        name or f"writ.v1/witness/{signer.public_key.multikey}",
+        state or _witness_state(root, signer.public_key),
+    )
+    try:
+        verifier = witness.verifier
+    except ValueError as exc:
+        raise CliError(str(exc), exit_code=USAGE) from exc
+    while True:
+        try:
+            seen = witness.watch_once(session.client, unix_seconds=int(time.time()))
+        except UnreachableError as exc:
+            if every is None:
+                raise
+            # A hub that is away is not a fork; what it shows when it is back is judged the same.
+            click.echo(f"writ: {exc.message}", err=True)
+        else:
+            value = {
+                "cosigned": seen.size,
+                "before": seen.before,
+                "origin": seen.origin,
+                "rootHash": base64.b64encode(seen.root_hash).decode(),
+                "witness": verifier,
+            }
+            session.printer.record(value, [(one, one) for one in value])
+        if every is None:
+            return
+        time.sleep(every)
+
+
+def _witness_state(root: PublicKey, key: PublicKey) -> Path:
+    import platformdirs
+
+    folder = Path(platformdirs.user_data_dir("writ", appauthor=False)) / "witness"
+    return folder / f"{root.multikey}-{key.multikey}.json"
 
 
 @audit.command("prove")

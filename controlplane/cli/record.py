@@ -132,7 +132,7 @@ def verify_record(
         BadRecordError: something does not hold; with the first bad index where it can be told.
         CliError: the folder is no export.
     """
-    log_key = _log_key(_read(folder / "log-delegation.json"), root)
+    log_key = log_key_of(_read(folder / "log-delegation.json"), root)
     try:
         checkpoint = verify_checkpoint(_read(folder / "checkpoint"), log_key)
     except Error as exc:
@@ -222,7 +222,7 @@ def verify_inclusion_answer(answer: dict[str, Any], *, root: PublicKey) -> None:
     Raises:
         BadRecordError: it does not.
     """
-    log_key = _log_key(answer["logDelegation"], root)
+    log_key = log_key_of(answer["logDelegation"], root)
     try:
         checkpoint = verify_checkpoint(answer["checkpoint"], log_key)
         verify_inclusion(
@@ -236,7 +236,8 @@ def verify_inclusion_answer(answer: dict[str, Any], *, root: PublicKey) -> None:
         raise BadRecordError(f"the proof does not hold: {exc}") from exc
 
 
-def _log_key(delegation: str, root: PublicKey) -> PublicKey:
+def log_key_of(delegation: str, root: PublicKey) -> PublicKey:
+    """Return the key that `root` made the log's key by this delegation; else `BadRecordError`."""
     try:
         link = verify_link(parse_document(delegation))
         key = PublicKey.parse_did(link.delegation.subject)

@@ -233,6 +233,19 @@ class Audit(Repository[AuditLeaf]):
         row = self._tx.core(statement).first()
         return None if row is None else _CHECKPOINTS.record(row)
 
+    def checkpoint(self, size: int) -> Checkpoint | None:
+        """Return the checkpoint over so many leaves, or None."""
+        where = audit_checkpoints.c.size == size
+        row = self._tx.core(select(*_CHECKPOINTS.columns).where(where)).first()
+        return None if row is None else _CHECKPOINTS.record(row)
+
+    def forget_checkpoints(self, keep: int) -> None:
+        """Forget all but the newest `keep`; what a witness has signed is kept with its word."""
+        column = audit_checkpoints.c.size
+        last = select(column).order_by(column.desc()).offset(keep).limit(1)
+        if (oldest := self._tx.core(last).scalar()) is not None:
+            self._tx.core(delete(audit_checkpoints).where(column <= oldest))
+
     def save_checkpoint(self, text: str, size: int, at: datetime | None = None) -> None:
         """Keep a signed checkpoint; one of this size already there is a `ConflictError`."""
         values = _CHECKPOINTS.values(Checkpoint(size, text, at or self._tx.now))

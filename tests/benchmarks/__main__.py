@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import record
+from tests.benchmarks import record, record_cost
 from tests.benchmarks.orders import report, run
 
 
@@ -23,6 +23,9 @@ def main() -> None:
     rows = report(asyncio.run(run(args.rounds, args.seconds, args.agents)))
     with tempfile.TemporaryDirectory() as folder:
         rows["record_proofs"] = asyncio.run(record.measure(Path(folder)))
+        rows["record_offline_check"] = record.measure_offline(Path(folder) / "export")
+    costs = asyncio.run(record_cost.run(args.rounds, args.seconds, args.agents))
+    rows |= {f"record_cost, {name}": row for name, row in costs.items()}
     for name, row in rows.items():
         print(f"\n{name}", file=sys.stderr)
         for field, value in row.items():

@@ -100,7 +100,14 @@ class Client:
 class System:
     """A hub process and a fleet process, pinned apart."""
 
-    def __init__(self, folder: Path, *, agents: int, database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        agents: int,
+        database_url: str | None = None,
+        hub_command: list[str] | None = None,
+    ) -> None:
         self.agents = agents
         env = {**os.environ, **UNBOUNDED, "WRIT_LOG_LEVEL": "error"}
         flags = ["--data-dir", str(folder / "hub")]
@@ -109,7 +116,11 @@ class System:
         made = json.loads(subprocess.check_output([*WRIT, "hub", "init", *flags], env=env))
         self.key = made["apiKey"]
         self.hub = subprocess.Popen(
-            ["taskset", "-c", str(HUB_CPU), *WRIT, "hub", "run", *flags, "--port", "0"],
+            [
+                *("taskset", "-c", str(HUB_CPU)),
+                *(hub_command or WRIT),
+                *("hub", "run", *flags, "--port", "0"),
+            ],
             env=env,
             stdout=subprocess.PIPE,
             stderr=(folder / "hub.log").open("w"),

@@ -128,7 +128,7 @@ def path_of(one: Operation, real: dict[str, str]) -> str:
     """Return the path with something real in it for a GET, and with nobody's id otherwise."""
     prefix = one.path.removeprefix("/api/v1/").partition("/")[0]
     chosen = real.get(prefix, NOBODYS_ID) if one.method == "GET" else NOBODYS_ID
-    return re.sub(r"\{\w+\}", chosen, one.path)
+    return re.sub(r"\{\w+\*?\}", chosen, one.path)
 
 
 async def matrix_of(served: ServedHub) -> str:

@@ -10,7 +10,7 @@ from controlplane.audit.proofs import Proofs
 from protocol.audit_tree import consistency_proof, inclusion_proof
 from storage.database import Database
 from storage.repositories.audit import Audit
-from tests.benchmarks.record import fill, measure
+from tests.benchmarks.record import fill, measure, measure_offline
 
 
 async def test_a_proof_reads_few_leaves_and_the_same_proof_none(
@@ -57,3 +57,10 @@ async def test_a_proof_reads_few_leaves_and_the_same_proof_none(
 async def test_the_benchmark_runs_and_its_proofs_hold(tmp_path: Path) -> None:
     figures = await measure(tmp_path, leaves=2_000)
     assert figures["warm_longest_seconds"] < 2
+
+
+def test_a_hundred_thousand_leaves_are_checked_offline(tmp_path: Path) -> None:
+    figures = measure_offline(tmp_path / "export", leaves=100_000)
+    # `make bench` holds it to two seconds; here a machine shared by many may be as slow as it is.
+    print(figures)
+    assert figures["offline_check_seconds"] < 30

@@ -57,7 +57,7 @@ def test_every_operation_documents_its_errors(one: Operation) -> None:
 
 
 def _concrete(one: Operation) -> str:
-    return re.sub(r"\{\w+\}", "0198f000-0000-7000-8000-000000000000", one.path)
+    return re.sub(r"\{\w+\*?\}", "0198f000-0000-7000-8000-000000000000", one.path)
 
 
 async def test_no_operation_answers_a_stranger(served: ServedHub) -> None:
