@@ -37,8 +37,9 @@ def settle_keys(uow: UnitOfWork, hub: Hub, user_id: str, *, by: str, now: dateti
         told += _issue(uow, hub, did, plan.wanted, by=by, now=now)
     for one in plan.gone:
         uow.delegations.revoke(one.id, by, now)
-        reason = {"reason": "the roles have changed", "subject": one.subject}
-        uow.audit.append("delegation.revoked", by, one.id, reason, at=now)
+        why = {"why": "the roles have changed", "subject": one.subject}
+        realms = one.realms_named
+        uow.audit.append("delegation.revoked", by, one.id, why, realms=realms, at=now)
     if plan.gone:
         ids = tuple(one.id for one in plan.gone)
         told += add_revocations(uow, hub, by, keys=(), delegations=ids, now=now)

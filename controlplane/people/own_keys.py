@@ -105,7 +105,7 @@ async def add_key(
         for one in ended[: max(0, len(held) + 1 - MAX_REMEMBERED)]:
             uow.person_keys.forget(one.id)
         uow.person_keys.add(record)
-        uow.audit.append("key.added", actor.subject, key.did, {"name": name}, at=now)
+        uow.audit.append("key.added", actor.subject, key.did, {}, personal={"name": name}, at=now)
         told = settle_keys(uow, hub, actor.id, by=actor.subject, now=now)
         return _own(uow, hub, record, now), told
 

@@ -45,7 +45,8 @@ ROWS: Final = (
         "the record is read as `tlog-tiles`",
         "controlplane/cli/test_record.py::"
         "test_leaf_and_tile_changed_together_are_found_by_the_level_above",
-        gap="tiles are in the export; none are served over HTTP",
+        "controlplane/test_record_tiles.py::"
+        "test_the_tiles_lead_to_the_root_that_the_checkpoint_signs",
     ),
     row(
         "record.agents-watch",
@@ -78,12 +79,57 @@ ROWS: Final = (
         gap="offline it is shown; an agent that is handed a second log key has no test",
     ),
     row(
+        "record.assurance",
+        "9",
+        "every leaf says how its actor is known: enforced, attributed or unknown",
+        "controlplane/test_record_of_realms.py::test_every_entry_says_how_its_actor_is_known",
+    ),
+    row(
+        "record.realms",
+        "9",
+        "who reads the record of a realm reads its leaves alone, and hashes of all others",
+        "controlplane/test_record_of_realms.py::test_a_reader_of_a_realm_reads_that_realm_alone",
+        "controlplane/test_record_of_realms.py::"
+        "test_what_a_realm_takes_away_is_proved_under_the_one_tree",
+        "controlplane/test_record_tiles.py::test_a_reader_of_a_realm_gets_hashes_and_no_entries",
+        "storage/test_audit.py::"
+        "test_two_leaves_that_say_the_same_have_nothing_in_common_to_guess_from",
+    ),
+    row(
+        "record.personal",
+        "9",
+        "a leaf keeps a salted hash of what a person may want forgotten; the value can be erased",
+        "storage/test_audit.py::"
+        "test_a_leaf_keeps_a_salted_hash_of_what_a_person_may_want_forgotten",
+        "controlplane/test_record_of_realms.py::"
+        "test_a_person_who_is_removed_is_forgotten_and_every_proof_still_holds",
+        "architecture/test_entries_of_the_record.py::"
+        "test_what_a_person_may_want_forgotten_is_not_in_the_leaf_itself",
+    ),
+    row(
+        "record.witness",
+        "9",
+        "a witness cosigns what contains the checkpoint it saw before, and nothing else",
+        "interaction/test_witness.py::test_what_a_witness_has_seen_is_proved_with_its_key_alone",
+        "interaction/test_witness.py::"
+        "test_a_record_that_was_taken_back_is_a_fork_and_nothing_is_signed",
+        "protocol/test_cosignature.py::test_the_line_is_the_one_the_specification_spells",
+    ),
+    row(
+        "record.damaged",
+        "9",
+        "a hub signs nothing over leaves that were changed in its database",
+        "controlplane/test_record_of_realms.py::"
+        "test_leaves_changed_in_the_database_are_never_signed",
+    ),
+    row(
         "record.offline",
         "9",
         "the command line verifies inclusion and consistency offline, and names a bad leaf",
         "interaction/test_proof.py::"
         "test_the_record_is_exported_and_verified_offline_and_a_changed_leaf_is_named",
         "controlplane/cli/test_record.py::test_a_changed_leaf_is_found_by_index",
+        "controlplane/test_record_of_realms.py::test_a_row_that_was_edited_is_named_by_its_index",
         "controlplane/test_fleet_over_rest.py::"
         "test_the_record_proves_itself_to_somebody_with_the_root_key_only",
     ),
