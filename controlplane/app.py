@@ -30,12 +30,12 @@ from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.first_start import open_hub_data
 from controlplane.hub.dispatcher import Dispatcher
 from controlplane.hub.endpoint import AGENT_PATH, AgentEndpoint
-from controlplane.hub.hearing import hear_neighbours
 from controlplane.hub.lifecycle import run_live
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.intents.service import announce
 from controlplane.maintenance import run_maintenance
+from controlplane.membership import Membership, run_membership
 from controlplane.mending import mend_after_change
 from controlplane.neighbours import Neighbours
 from controlplane.secret_keeper import SecretKeeper
@@ -110,11 +110,11 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
             storage=storage,
             neighbours=neighbours,
             token_keys=await TokenKeys.load(database, secrets),
+            membership=Membership(database, None if bus.is_alone else process_id),
         )
-        hear_neighbours(hub, registry, dispatcher)
         await mend_after_change(hub)
-        await bus.start()
         async with (
+            run_membership(hub.membership),
             run_live(hub, registry, dispatcher) as live,
             run_maintenance(hub),
             run_webhooks(hub),

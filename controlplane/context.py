@@ -7,10 +7,11 @@ so that services and the live side never import each other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from controlplane.identity import HubIdentity
+from controlplane.membership import Membership
 from controlplane.neighbours import Neighbours
 from controlplane.readiness import Readiness
 from controlplane.settings import HubSettings
@@ -117,5 +118,14 @@ class Hub:
     storage: StorageKeeper
     neighbours: Neighbours
     token_keys: TokenKeys
+    membership: Membership
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)
+
+    def as_leader(self) -> Hub | None:
+        """Return this hub for what is done once: its writes are fenced; None where others lead."""
+        if not self.membership.leads:
+            return None
+        if self.membership.id is None:
+            return self
+        return replace(self, database=self.membership.leader_database())

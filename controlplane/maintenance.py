@@ -1,7 +1,8 @@
 """What the hub does by itself while it runs: checkpoints, staged orders, renewals, clearing up.
 
 Each task repeats on its own; a failure is logged and tried again, and never ends the hub. What
-concerns connections is `controlplane.hub.sweeps`'s.
+concerns connections is `controlplane.hub.sweeps`'s. Where a hub has several processes, one does
+what is to be done once, and the database refuses it to whoever has stopped being that one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from controlplane.approvals.service import expire_approvals
 from controlplane.audit.personal import erase_aged
 from controlplane.context import Hub
 from controlplane.files.service import clear_unfinished
+from controlplane.hub.claims import free_lost
 from controlplane.intents import rollouts
 from controlplane.intents.service import announce
+from controlplane.membership import FORGOTTEN_AFTER
 from controlplane.people.standing import settle_everybody
 from controlplane.policies.service import refresh_policies
 from controlplane.policies.signing import renew_expiring
@@ -40,23 +43,24 @@ RENEW_BEFORE = timedelta(days=30)
 async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
     """Run every task inside the block; afterwards none is left."""
     tasks = [
-        asyncio.create_task(_repeat(hub, seconds, work), name=work.__name__)
-        for seconds, work in (
-            (1.0, sign_checkpoint),
-            (1.0, end_approvals),
-            (1.0, advance_rollouts),
-            (5.0, measure),
-            (5.0, follow_storage),
-            (REFRESH_SECONDS, follow_data_keys),
-            (600.0, destroy_data_keys),
-            (5.0, follow_token_keys),
-            (600.0, renew_token_keys),
-            (600.0, renew_policies),
-            (3_600.0, mend_policies),
-            (600.0, settle_everybody),
-            (600.0, forget_old),
-            (600.0, forget_personal),
-            (600.0, clear_unfinished),
+        asyncio.create_task(_repeat(hub, seconds, work, whose), name=work.__name__)
+        for whose, seconds, work in (
+            (Hub.as_leader, 1.0, sign_checkpoint),
+            (Hub.as_leader, 1.0, end_approvals),
+            (Hub.as_leader, 1.0, advance_rollouts),
+            (Hub.as_leader, 2.0, free_lost),
+            (_everybody, 5.0, measure),
+            (_everybody, 5.0, follow_storage),
+            (_everybody, REFRESH_SECONDS, follow_data_keys),
+            (Hub.as_leader, 600.0, destroy_data_keys),
+            (_everybody, 5.0, follow_token_keys),
+            (Hub.as_leader, 600.0, renew_token_keys),
+            (Hub.as_leader, 600.0, renew_policies),
+            (Hub.as_leader, 3_600.0, mend_policies),
+            (Hub.as_leader, 600.0, settle_everybody),
+            (Hub.as_leader, 600.0, forget_old),
+            (Hub.as_leader, 600.0, forget_personal),
+            (Hub.as_leader, 600.0, clear_unfinished),
         )
     ]
     try:
@@ -67,13 +71,25 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeat(hub: Hub, seconds: float, work: Callable[[Hub], Awaitable[None]]) -> None:
+async def _repeat(
+    hub: Hub,
+    seconds: float,
+    work: Callable[[Hub], Awaitable[None]],
+    whose: Callable[[Hub], Hub | None],
+) -> None:
     while True:
         try:
-            await work(hub)
+            allowed = whose(hub)
+            if allowed is not None:
+                await work(allowed)
         except Exception as exc:
             log.warning("maintenance_failed", task=work.__name__, error=type(exc).__name__)
         await asyncio.sleep(seconds)
+
+
+def _everybody(hub: Hub) -> Hub:
+    """What every process of a hub does for itself."""
+    return hub
 
 
 async def sign_checkpoint(hub: Hub) -> None:
@@ -176,5 +192,6 @@ async def forget_old(hub: Hub) -> None:
         uow.rate_windows.forget(now - timedelta(days=1))
         uow.device_logins.forget(now - timedelta(days=1))
         uow.sessions.forget(now - timedelta(days=90))
+        uow.hub_processes.forget(FORGOTTEN_AFTER)
 
     await hub.database.write(unit)

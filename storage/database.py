@@ -26,8 +26,13 @@ def _utc_now() -> datetime:
 class Database:
     """One open database, SQLite or Postgres, with the same behaviour."""
 
-    def __init__(self, engine: SqliteEngine | PostgresEngine) -> None:
+    def __init__(
+        self,
+        engine: SqliteEngine | PostgresEngine,
+        guard: Callable[[UnitOfWork], None] | None = None,
+    ) -> None:
         self._engine = engine
+        self._guard = guard
 
     @classmethod
     async def open(
@@ -85,7 +90,23 @@ class Database:
             ConflictError: the schema's own rules (unique names, for one) do not allow it.
             Exception: whatever the unit raises, unchanged; then nothing of it is kept.
         """
-        return await self._engine.write(unit)
+        guard = self._guard
+        if guard is None:
+            return await self._engine.write(unit)
+
+        def guarded(uow: UnitOfWork) -> T:
+            guard(uow)
+            return unit(uow)
+
+        return await self._engine.write(guarded)
+
+    def guarded(self, guard: Callable[[UnitOfWork], None]) -> Database:
+        """Return the same database, on which every write begins with `guard` and its refusal.
+
+        A fence: what `guard` locks stays so until the unit is on disk, so whoever has lost the
+        right to write, however long they slept, writes nothing.
+        """
+        return Database(self._engine, guard)
 
     async def read(self, unit: Callable[[UnitOfWork], T]) -> T:
         """Run `unit` on one snapshot that includes every write acknowledged before.

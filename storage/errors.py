@@ -46,3 +46,22 @@ class MigrationError(StorageError):
     """The schema in the database is not the one this version works with."""
 
     code = "bad_schema"
+
+
+class LeaseLostError(StorageError):
+    """What was to be done belongs to another process by now; nothing of it was written."""
+
+    code = "lease_lost"
+
+
+class FencedError(StorageError):
+    """The connection this was done for is no longer the agent's; nothing of it was written.
+
+    `replaced` when the agent has a newer connection.
+    """
+
+    code = "fenced"
+
+    def __init__(self, message: str, *, replaced: bool) -> None:
+        super().__init__(message)
+        self.replaced = replaced

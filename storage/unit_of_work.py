@@ -25,6 +25,7 @@ from storage.repositories.outbox import Outbox
 from storage.repositories.passkeys import Passkeys
 from storage.repositories.person_keys import PersonKeys
 from storage.repositories.policies import Policies
+from storage.repositories.processes import HubProcesses, Leases
 from storage.repositories.realms import Realms
 from storage.repositories.registrations import Registrations
 from storage.repositories.revocations import Revocations
@@ -67,6 +68,8 @@ class UnitOfWork:
         self.identities = Identities(transaction)
         self.ceremonies = Ceremonies(transaction)
         self.rate_windows = RateWindows(transaction)
+        self.hub_processes = HubProcesses(transaction)
+        self.leases = Leases(transaction)
         self.wrapping_keys = WrappingKeys(transaction)
         self.data_keys = DataKeys(transaction)
         self.token_keys = TokenKeys(transaction)

@@ -61,11 +61,11 @@ async def healthz(call: Call) -> Any:
     also={503: "Something does not answer"},
 )
 async def readyz(call: Call) -> Any:
-    """The hub can do its work: database and file store answer."""
+    """The hub can do its work: database and file store answer; without its bus it is degraded."""
     hub = call.hub
-    checks = dict(await hub.readiness.look(hub.database, hub.files))
-    ready = all(value == "ok" for value in checks.values())
-    return Reply({"status": "ok" if ready else "unready", "checks": checks}, 200 if ready else 503)
+    checks = dict(await hub.readiness.look(hub.database, hub.files, hub.neighbours.bus))
+    status = hub.readiness.decide_status(checks)
+    return Reply({"status": status, "checks": checks}, 200 if status in ("ok", "degraded") else 503)
 
 
 @operation(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -25,6 +26,7 @@ from protocol.messages.enrolment import Register
 from protocol.messages.intents import ResultAck, ResultAckItem
 from protocol.session import HubSession, SessionState
 from storage.database import Database
+from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +77,7 @@ class Connection:
         "address",
         "base_url",
         "bucket",
+        "database",
         "did",
         "effects",
         "heard_at",
@@ -111,7 +114,8 @@ class Connection:
         self.address = address
         self.base_url = base_url
         self.settings = settings
-        self.effects = EffectQueue(database)
+        self.database = database
+        self.effects = EffectQueue(database, lambda lost: self.superseded(replaced=lost.replaced))
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)
         self.penalty = TokenBucket(1, REFUSED_FRAMES_BURST, now)
         self.proofs = TokenBucket(1, PROOFS_BURST, now)
@@ -199,6 +203,18 @@ class Connection:
             self.session.close(code, reason)
             self.flush()
             self.transport.start_close(code, reason)
+
+    def guard(self, guard: Callable[[UnitOfWork], None]) -> None:
+        """Begin every later write that is made for this connection with `guard`."""
+        self.database = self.database.guarded(guard)
+        self.effects.use(self.database)
+
+    def superseded(self, *, replaced: bool) -> None:
+        """Close at once: the agent is another connection's, or was taken to have gone."""
+        if replaced:
+            self.close(CloseCode.KEY_CONFLICT, "replaced by a newer connection")
+        else:
+            self.close(CloseCode.DRAINING, "taken to have gone; come back")
 
     def flush(self) -> None:
         """Hand what the session has queued to the transport, within its bound."""

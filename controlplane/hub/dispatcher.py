@@ -28,6 +28,7 @@ from protocol.errors import Error
 from protocol.messages.delegations import DelegationUpdate
 from protocol.messages.peers import PeerResult
 from storage.database import Database
+from storage.errors import FencedError
 from storage.records import IntentRecord, OutboxRecord
 from storage.unit_of_work import UnitOfWork
 
@@ -153,22 +154,30 @@ class Dispatcher:
                 lane.starved = room <= 0
                 if room <= 0 or not connection.transport.has_room:
                     return  # an acknowledgement, or the drained buffer, looks again
-                claim = await self._claim(connection.agent_did, room)
+                claim = await self._claim(connection, room)
                 self._announce(claim.dispatched)
                 if connection.is_online:
                     self._send(connection, claim.rows)
                 lane.starved = claim.more
                 lane.wanted = lane.wanted or claim.more
+        except FencedError as error:
+            connection.superseded(replaced=error.replaced)
         except Error as error:
             log.warning("outbox_unavailable", agent=connection.did, code=error.code)
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._look, connection)
         finally:
             lane.task = None
 
-    async def _claim(self, did: str, room: int) -> Claim:
+    def due_at(self, uow: UnitOfWork, process_id: str) -> list[str]:
+        """Return agents online at a process of the hub whose outbox has something due."""
         now = clock.now()
         resend_before = now - timedelta(seconds=self._settings.intent_resend_seconds)
-        return await self._database.write(
+        return uow.outbox.agents_due_at(process_id, now=now, resend_before=resend_before)
+
+    async def _claim(self, connection: Connection, room: int) -> Claim:
+        did, now = connection.agent_did, clock.now()
+        resend_before = now - timedelta(seconds=self._settings.intent_resend_seconds)
+        return await connection.database.write(
             lambda uow: claim_rows(uow, did, limit=room, now=now, resend_before=resend_before)
         )
 

@@ -17,6 +17,7 @@ import structlog
 
 from protocol.errors import Error
 from storage.database import Database
+from storage.errors import FencedError
 from storage.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
@@ -40,13 +41,20 @@ class Effect:
 class EffectQueue:
     """Runs the effects of one connection in order; there is a task only while there is work."""
 
-    __slots__ = ("_database", "_room", "_task", "_waiting")
+    __slots__ = ("_database", "_fenced", "_room", "_task", "_waiting")
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, fenced: Callable[[FencedError], None] = lambda error: None
+    ) -> None:
         self._database = database
+        self._fenced = fenced
         self._waiting: deque[Effect] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Event | None = None
+
+    def use(self, database: Database) -> None:
+        """Write to this database from now on."""
+        self._database = database
 
     @property
     def has_room(self) -> bool:
@@ -107,6 +115,9 @@ class EffectQueue:
                 outcomes = await self._database.write(
                     lambda uow: [effect.unit(uow) for effect in group]
                 )
+            except FencedError as error:
+                self._lose(error)
+                return
             except Error:
                 pass  # one of them; found below, each in a unit of its own
             else:
@@ -116,10 +127,18 @@ class EffectQueue:
         for effect in group:
             try:
                 outcome = await self._database.write(effect.unit)
+            except FencedError as error:
+                self._lose(error)
+                return
             except Error as error:
                 _finish(effect.failed, error)
             else:
                 _finish(effect.done, outcome)
+
+    def _lose(self, error: FencedError) -> None:
+        """Drop what waits: it is the agent's newer connection that says it again."""
+        self._waiting.clear()
+        self._fenced(error)
 
 
 def _finish(then: Callable[[Any], None], value: Any) -> None:

@@ -6,6 +6,7 @@ is `controlplane.fleet`'s; this file only opens the door that the database says 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,11 +16,20 @@ import structlog
 from controlplane import clock, faults
 from controlplane.fleet.registrations import approve_by_token
 from controlplane.hub import join_tokens, welcome
+from controlplane.hub.claims import (
+    Held,
+    claim_here,
+    fence,
+    held_elsewhere,
+    holder_answers,
+    tell_taken,
+    turn_away,
+)
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.intents.service import announce
 from protocol.envelope import Envelope
-from protocol.errors import AuthFailedError, Error, KeyConflictError, RateLimitedError
+from protocol.errors import AuthFailedError, Error, RateLimitedError
 from protocol.keys import fingerprint
 from protocol.limits import CloseCode
 from protocol.messages.enrolment import Register, RegistrationPending, RegistrationRejected
@@ -63,7 +73,9 @@ class Rejected:
     reason: str
 
 
-Door = Enrolled | Waiting | Revoked | Full | Rejected
+Door = Enrolled | Waiting | Revoked | Full | Rejected | Held
+_CLAIMS = 3
+"""How often a key may be taken by others while it is being taken here."""
 
 
 async def register(
@@ -77,13 +89,34 @@ async def register(
     """
     _stop_deadline(connection)
     did = envelope.sender_did
-    if not await _settle_conflict(live, connection, did):
+    if not await claim_here(live, connection, did):
         return
-    door = await live.hub.database.write(
-        lambda uow: _choose_door(live, connection, envelope, payload, uow)
+    door = await _claim(
+        live,
+        connection,
+        lambda uow, over: _choose_door(live, connection, envelope, payload, uow, over),
     )
     faults.reach("register_committed")
-    _open(live, connection, door, payload)
+    if door is not None:
+        _open(live, connection, door, payload)
+
+
+async def _claim(
+    live: Live,
+    connection: Connection,
+    choose: Callable[[UnitOfWork, AgentRecord | None], Door | None],
+) -> Door | None:
+    """Return the door; None when there is none, or the key lives at another process."""
+    over: AgentRecord | None = None
+    for _ in range(_CLAIMS):
+        door = await live.hub.database.write(lambda uow: choose(uow, over))  # noqa: B023
+        if not isinstance(door, Held):
+            return door
+        if await holder_answers(live, connection, door):
+            return None
+        over = door.agent
+    turn_away(connection)
+    return None
 
 
 def decided(live: Live, connection: Connection) -> None:
@@ -99,16 +132,16 @@ async def _look_again(live: Live, connection: Connection) -> None:
     if payload is None:
         return
 
-    def unit(uow: UnitOfWork) -> Door | None:
+    def choose(uow: UnitOfWork, over: AgentRecord | None) -> Door | None:
         agent = uow.agents.get(did)
         if agent is not None:
-            return _enter(live, connection, agent, payload, uow, new=True)
+            return _enter(live, connection, agent, payload, uow, new=True, over=over)
         registration = uow.registrations.get(connection.registration_id or "")
         if registration is not None and registration.state == "rejected":
             return Rejected(registration.reason or "")
         return None
 
-    door = await live.hub.database.write(unit)
+    door = await _claim(live, connection, choose)
     if door is not None and connection.is_pending:
         _open(live, connection, door, payload)
 
@@ -124,44 +157,20 @@ def _note_conflict(uow: UnitOfWork, connection: Connection, did: str) -> None:
     )
 
 
-async def _settle_conflict(live: Live, connection: Connection, did: str) -> bool:
-    """Whether `connection` may hold the key; closes the loser (section 4)."""
-    registry = live.registry
-    holder = registry.holder(did)
-    if holder is not None and holder.transport.is_open:
-        alive = True
-        if registry.contest(did):
-            try:
-                alive = await holder.transport.probe(live.hub.settings.key_conflict_answer_seconds)
-            finally:
-                registry.settle(did)
-            if alive and connection.transport.is_open:
-                await live.hub.database.write(lambda uow: _note_conflict(uow, connection, did))
-                live.hub.events.emit(
-                    "agent.key_conflict", realm=None, data={"agent": did}, subject=did
-                )
-        if alive:
-            connection.fail(
-                KeyConflictError("this key has a live connection"), CloseCode.KEY_CONFLICT
-            )
-            return False
-        holder.close(CloseCode.KEY_CONFLICT, "replaced by a newer connection")
-        holder.transport.abort()
-    if not connection.transport.is_open:
-        return False
-    registry.claim(did, connection)
-    return True
-
-
 def _choose_door(
-    live: Live, connection: Connection, envelope: Envelope, payload: Register, uow: UnitOfWork
+    live: Live,
+    connection: Connection,
+    envelope: Envelope,
+    payload: Register,
+    uow: UnitOfWork,
+    over: AgentRecord | None,
 ) -> Door:
     did = envelope.sender_did
     agent = uow.agents.get(did)
     if agent is not None:
         if agent.state == "revoked":
             return Revoked()
-        return _enter(live, connection, agent, payload, uow, new=False)
+        return _enter(live, connection, agent, payload, uow, new=False, over=over)
     now = clock.now()
     waiting = uow.registrations.get_by_key(envelope.public_key.multikey)
     if waiting is not None and waiting.state == "pending" and waiting.expires_at > now:
@@ -177,14 +186,23 @@ def _enter(
     uow: UnitOfWork,
     *,
     new: bool,
-) -> Enrolled | Revoked:
+    over: AgentRecord | None = None,
+) -> Enrolled | Revoked | Held:
     if agent.state == "revoked":
         return Revoked()
+    hub = live.hub
+    asked = over is not None and over.session == agent.session
+    if not asked and held_elsewhere(hub, agent, uow):
+        return Held(agent)
     now = clock.now()
+    came = uow.agents.set_presence(
+        agent.did, True, now, connection.session.session_id, hub=hub.membership.id, over=agent
+    )
+    if not came:
+        return Held(uow.agents.get(agent.did) or agent)
     changes = _changed(agent, payload)
     if changes:
         uow.agents.update(agent.did, **changes)
-    uow.agents.set_presence(agent.did, True, now, connection.session.session_id)
     message = welcome.gather(live.hub, agent, payload.holds, uow, now)
     faults.reach("register_before_commit")
     return Enrolled(agent, message, new)
@@ -263,11 +281,15 @@ def _open(live: Live, connection: Connection, door: Door, payload: Register) -> 
     match door:
         case Enrolled(agent, message, new):
             count_registered(live, connection)
+            fence(live, connection, agent.did)
+            if agent.online and agent.session != connection.session.session_id:
+                tell_taken(live, connection, agent.did)
             connection.name = agent.name
             connection.realms = agent.realms
             connection.register_payload = None
             connection.was_online = True
             connection.transport.limit_frames(live.hub.settings.max_frame_bytes)
+            live.saw_checkpoint(message.checkpoint)
             connection.send(message.register_ack)
             announce(live.hub, message.changed)
             live.hub.agents.forget_here()  # of others: an agent more or less for a second
@@ -279,6 +301,7 @@ def _open(live: Live, connection: Connection, door: Door, payload: Register) -> 
             live.dispatcher.attach(connection)
         case Waiting(registration, new):
             count_registered(live, connection)
+            tell_taken(live, connection, connection.agent_did)
             connection.registration_id = registration.id
             connection.register_payload = payload
             connection.send(
@@ -298,6 +321,8 @@ def _open(live: Live, connection: Connection, door: Door, payload: Register) -> 
         case Rejected(reason):
             connection.send(RegistrationRejected(reason=reason))
             connection.close(CloseCode.REFUSED, "rejected")
+        case Held():
+            turn_away(connection)
         case Full():
             connection.fail(RateLimitedError("too many requests wait"), CloseCode.RATE)
 

@@ -12,6 +12,7 @@ from controlplane import clock
 from controlplane.context import Hub
 from controlplane.hub import enrolment
 from controlplane.hub.dispatcher import Dispatcher
+from controlplane.hub.hearing import hear_neighbours
 from controlplane.hub.live import Live
 from controlplane.hub.registry import Registry
 from controlplane.hub.sweeps import start_sweeps
@@ -27,11 +28,15 @@ async def run_live(hub: Hub, registry: Registry, dispatcher: Dispatcher) -> Asyn
     """Run the live side of `hub` inside the block; afterwards nothing of it is left.
 
     Agents that an earlier process left marked online are offline first: none is connected yet.
+    Where the hub has several processes, the leader sets those of a dead one offline.
     The endpoint (`controlplane.hub.endpoint.AgentEndpoint`) serves what this yields.
     """
     live = Live(hub, registry, dispatcher)
-    await hub.database.write(lambda uow: uow.agents.clear_presence(clock.now()))
+    if hub.membership.id is None:
+        await hub.database.write(lambda uow: uow.agents.clear_presence(clock.now()))
     registry.on_decision(lambda connection: enrolment.decided(live, connection))
+    hear_neighbours(live)
+    await hub.neighbours.bus.start()
     start_sweeps(live)
     try:
         yield live
@@ -49,7 +54,7 @@ async def drain(live: Live) -> None:
     nothing more. What has arrived is still written.
     """
     settings = live.hub.settings
-    live.draining = True
+    live.draining = live.hub.readiness.draining = True
     for connection in live.registry.connections():
         connection.send(Drain(retry_after_seconds=settings.drain_retry_after_seconds))
         connection.close(CloseCode.DRAINING, "draining")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,10 @@ class Live:
         self.registry = registry
         self.dispatcher = dispatcher
         self.draining = False
+        self.woken_at = float("-inf")
+        self.was_linked = True
+        self.missing: dict[str, str] = {}
+        """Agents, with sessions, that the database places here and that were not found."""
         self.unregistered = SocketCounter(hub.settings.max_unregistered_per_address)
         self._newest = Newest()
         self._newest_at = float("-inf")
@@ -98,9 +102,20 @@ class Live:
             self._newest_read = asyncio.get_running_loop().create_task(self._read_newest())
         return await asyncio.shield(self._newest_read)
 
+    def saw_checkpoint(self, text: str | None) -> None:
+        """Never show a smaller record than this one.
+
+        An agent may have seen it at another process of the hub, and a record that shrinks is a
+        fork to it.
+        """
+        if text is not None and _size(text) > _size(self._newest.checkpoint):
+            self._newest = replace(self._newest, checkpoint=text)
+
     async def _read_newest(self) -> Newest:
         try:
-            self._newest = await self.hub.database.read(load_newest)
+            found = await self.hub.database.read(load_newest)
+            self.saw_checkpoint(found.checkpoint)
+            self._newest = replace(found, checkpoint=self._newest.checkpoint)
             self._newest_at = time.monotonic()
         except Error as error:
             log.warning("newest_unavailable", code=error.code)
@@ -125,6 +140,11 @@ class Live:
                 uow.agents.touch(did, heartbeat, at)
 
         await self.hub.database.write(unit)
+
+
+def _size(checkpoint: str | None) -> int:
+    """Return how many leaves a checkpoint of this hub covers: its second line."""
+    return -1 if checkpoint is None else int(checkpoint.split("\n", 2)[1])
 
 
 def load_newest(uow: UnitOfWork) -> Newest:

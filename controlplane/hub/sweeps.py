@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from controlplane import clock
+from controlplane.hub.claims import sweep_claims, wake_due
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.intents import service
@@ -25,6 +26,11 @@ CONNECTIONS_SECONDS = 1.0
 HEARTBEATS_SECONDS = 5.0
 EXPIRY_SECONDS = 1.0
 REGISTRATIONS_SECONDS = 60.0
+CLAIMS_SECONDS = 15.0
+DUE_SECONDS = 10.0
+"""How often agents are woken for whom no hint came."""
+DUE_WITHOUT_BUS_SECONDS = 1.0
+"""How often, while no hint can come."""
 EXPIRE_AT_ONCE = 500
 CONNECTIONS_AT_ONCE = 500
 """Connections looked at before others get the event loop back."""
@@ -37,6 +43,8 @@ def start_sweeps(live: Live) -> None:
         ("heartbeats", HEARTBEATS_SECONDS, Live.flush_heartbeats),
         ("expiry", EXPIRY_SECONDS, expire_intents),
         ("registrations", REGISTRATIONS_SECONDS, expire_registrations),
+        ("claims", CLAIMS_SECONDS, sweep_claims),
+        ("due", 1.0, wake_what_is_due),
     ):
         live.start(_repeat(live, interval_seconds, sweep), name=f"sweep {name}")
 
@@ -97,12 +105,27 @@ def check_liveness(connection: Connection, now_seconds: float) -> None:
 
 async def expire_intents(live: Live) -> None:
     """End the orders that time alone ends."""
-    ended = await live.hub.database.write(
+    hub = live.hub.as_leader()
+    if hub is None:
+        return
+    ended = await hub.database.write(
         lambda uow: service.expire_due(uow, now=clock.now(), limit=EXPIRE_AT_ONCE)
     )
-    service.announce(live.hub, ended)
+    service.announce(hub, ended)
 
 
 async def expire_registrations(live: Live) -> None:
     """End the requests that nobody decided in time."""
-    await live.hub.database.write(lambda uow: uow.registrations.expire(clock.now()))
+    hub = live.hub.as_leader()
+    if hub is not None:
+        await hub.database.write(lambda uow: uow.registrations.expire(clock.now()))
+
+
+async def wake_what_is_due(live: Live) -> None:
+    """Make up for hints of other processes: now and then, and at once while there is no bus."""
+    linked = live.hub.neighbours.bus.is_linked
+    every_seconds = DUE_SECONDS if linked else DUE_WITHOUT_BUS_SECONDS
+    now = time.monotonic()
+    if now - live.woken_at >= every_seconds or linked is not live.was_linked:
+        live.woken_at, live.was_linked = now, linked
+        await wake_due(live)

@@ -25,9 +25,10 @@ MAX_DELEGATION_BYTES = 512 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """A `register_ack` to be sent, and the orders whose state its reconciling has changed."""
+    """A `register_ack`, the newest checkpoint, and the orders that reconciling has changed."""
 
     register_ack: RegisterAck
+    checkpoint: str | None
     changed: tuple[IntentRecord, ...]
 
 
@@ -66,7 +67,7 @@ def gather(hub: Hub, agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: dat
         log=hub.identity.log_delegation.as_value(),
         checkpoint=None if text == holds.checkpoint else text,
     )
-    return Welcome(ack, tuple(changed))
+    return Welcome(ack, text, tuple(changed))
 
 
 def _missing(agent: AgentRecord, holds: Holds, uow: UnitOfWork, now: datetime) -> list[bytes]:

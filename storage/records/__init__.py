@@ -42,6 +42,7 @@ from storage.records.permits import (
     PolicyRecord,
     RevocationsRecord,
 )
+from storage.records.processes import HubProcessRecord, LeaseRecord
 from storage.records.secrets import (
     DataKeyRecord,
     SealedRow,
@@ -78,12 +79,14 @@ __all__ = [
     "DocumentAckRecord",
     "DocumentRecord",
     "FileRecord",
+    "HubProcessRecord",
     "IdempotencyOutcome",
     "IdentityRecord",
     "InProgress",
     "IntentRecord",
     "InvitationRecord",
     "JoinTokenRecord",
+    "LeaseRecord",
     "MemberRecord",
     "Mismatch",
     "NotificationRecord",

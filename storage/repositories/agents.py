@@ -9,7 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
+from sqlalchemy import true as sql_true
 
+from storage.errors import FencedError
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import AgentRecord
@@ -27,6 +29,16 @@ _TOUCH = Prepared(
     update(agents)
     .where(agents.c.did == bindparam("key"))
     .values(last_seen_at=bindparam("at"), heartbeat=bindparam("beat"))
+)
+# Shared, so that registering elsewhere waits for what this connection is just doing, and is then
+# seen by whatever it does next.
+_HOLD = Prepared(
+    select(agents.c.session).where(agents.c.did == bindparam("key")).with_for_update(read=True)
+)
+_CONNECTIONS = Prepared(
+    select(agents.c.did, agents.c.session).where(
+        agents.c.online, agents.c.hub == bindparam("process")
+    )
 )
 _TAGGED = {"realms", "capabilities", "labels"}
 
@@ -149,13 +161,24 @@ class Agents(Repository[AgentRecord]):
         session: str | None = None,
         *,
         hub: str | None = None,
+        over: AgentRecord | None = None,
     ) -> bool:
         """Say that an agent came or went; False when it is not so any more.
 
         An agent goes offline only from the session that ended: the end of an old connection
         must not hide a newer one.
+
+        Args:
+            did: the agent.
+            online: whether it came.
+            at: when.
+            session: its connection.
+            hub: the process it is connected to, where the hub has several.
+            over: comes only when its connection is still the one in this record.
         """
         where: list[ColumnElement[bool]] = [agents.c.did == did]
+        if over is not None:
+            where.append(agents.c.session.is_not_distinct_from(over.session))
         if not online:
             where.append(agents.c.online)
             if session is not None:
@@ -169,16 +192,45 @@ class Agents(Repository[AgentRecord]):
         }
         return self._tx.core(update(agents).where(*where).values(changes)).rowcount == 1
 
-    def clear_presence(self, at: datetime, *, hub: str | None = None) -> int:
-        """Set every agent (of a hub) offline, as a starting hub must; return how many were on."""
-        where: list[ColumnElement[bool]] = [agents.c.online]
-        if hub is not None:
-            where.append(agents.c.hub == hub)
-        changes = {"online": False, "session": None, "hub": None}
-        changed_at = {"online_changed_at": TIME.encode(at)}
-        return self._tx.core(
-            update(agents).where(*where).values({**changes, **changed_at})
-        ).rowcount
+    def clear_presence(
+        self, at: datetime, *, living: Sequence[str] = (), limit: int = 100_000
+    ) -> Sequence[str]:
+        """Set agents offline that no living process of the hub is connected to; return them.
+
+        Args:
+            at: when.
+            living: ids of the processes that live; with none, every agent goes offline.
+            limit: at most so many.
+        """
+        lost = or_(agents.c.hub.is_(None), agents.c.hub.not_in(living)) if living else sql_true()
+        found = select(agents.c.did).where(agents.c.online, lost).limit(limit)
+        statement = update(agents).where(agents.c.did.in_(found.scalar_subquery()))
+        changes = {
+            "online": False,
+            "session": None,
+            "hub": None,
+            "online_changed_at": TIME.encode(at),
+        }
+        changed = self._tx.core(statement.values(changes).returning(agents.c.did))
+        return [str(did) for did in changed.scalars()]
+
+    def hold_connection(self, did: str, session: str) -> None:
+        """Return when `session` is the agent's connection, and keep it so until this unit ends.
+
+        Raises:
+            FencedError: it was lost: to a newer one, or because its process was taken for dead.
+        """
+        row = self._tx.row(_HOLD, key=did)
+        if row is None or row[0] != session:
+            raise FencedError(
+                "this connection is not the agent's any more",
+                replaced=row is not None and row[0] is not None,
+            )
+
+    def connections_of(self, hub: str) -> dict[str, str]:
+        """Return the agents that are online at a process of the hub, with their sessions."""
+        rows = self._tx.rows(_CONNECTIONS, process=hub)
+        return {str(row[0]): str(row[1]) for row in rows}
 
     def touch(
         self, did: str, heartbeat: dict[str, Any] | None = None, at: datetime | None = None

@@ -6,13 +6,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from storage.errors import NotFoundError
 from storage.in_list import InList, list_value
 from storage.records import OutboxRecord
 from storage.tables.columns import TIME
 from storage.tables.delivery import outbox
+from storage.tables.fleet import agents
 from storage.tables.intents import documents
 from storage.transaction import BulkInsert, Prepared, Transaction
 
@@ -48,6 +60,14 @@ _AGENTS_DUE = Prepared(
     .where(*_DUE)
     .distinct()
     .order_by(_T.agent_did)
+    .limit(bindparam("at_most", type_=BigInteger()))
+)
+_AGENTS_DUE_AT = Prepared(
+    select(agents.c.did)
+    .where(
+        agents.c.hub == bindparam("hub"),
+        exists(select(_T.id).where(_T.agent_did == agents.c.did, *_DUE)),
+    )
     .limit(bindparam("at_most", type_=BigInteger()))
 )
 _MARK_SENT = Prepared(
@@ -145,6 +165,14 @@ class Outbox:
         self._tx.flush()
         due = self._due(now, resend_before)
         return [str(row[0]) for row in self._tx.rows(_AGENTS_DUE, at_most=limit, **due)]
+
+    def agents_due_at(
+        self, hub: str, *, now: datetime, resend_before: datetime, limit: int = 1_000
+    ) -> list[str]:
+        """Return agents online at a process of the hub that something is due to."""
+        due = self._due(now, resend_before)
+        rows = self._tx.rows(_AGENTS_DUE_AT, hub=hub, at_most=limit, **due)
+        return [str(row[0]) for row in rows]
 
     def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
         """Say that rows were handed to the agent's connection."""

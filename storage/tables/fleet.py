@@ -33,6 +33,7 @@ agents = Table(
     text("enrolled_by", null=True),
     moment("updated_at"),
     count("revision"),
+    Index("ix_agents_hub", "hub"),
 )
 
 agent_tags = Table(

@@ -104,7 +104,7 @@ async def test_the_end_of_an_old_session_does_not_hide_the_new_one(database: Dat
     assert found is not None
     assert (went, found.online, found.session) == (False, True, "new")
     assert found.revision == 1  # presence is no edit
-    assert await database.write(lambda uow: uow.agents.clear_presence(LATER)) == 1
+    assert await database.write(lambda uow: uow.agents.clear_presence(LATER)) == [record.did]
     found = await database.read(lambda uow: uow.agents.get(record.did))
     assert found is not None
     assert (found.online, found.session, found.status) == (False, None, "offline")

@@ -16,6 +16,7 @@ from storage import migrate
 from storage.database import Database
 from storage.errors import MigrationError, StorageError
 from storage.tables import metadata
+from tests.storage.samples import agent
 
 
 def test_there_is_one_head() -> None:
@@ -57,12 +58,47 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(
     database_url: str,
 ) -> None:
     database = await Database.open(database_url)
-    newer = text("UPDATE alembic_version SET version_num = '9999'")
-    await database.write(lambda uow: uow.transaction.core(newer).rowcount)
+    for newer in ("DROP TABLE schema_floor", "UPDATE alembic_version SET version_num = '9999'"):
+        await database.write(lambda uow, sql=newer: uow.transaction.core(text(sql)).rowcount)
     await database.close()
     for create in (True, False):
         with pytest.raises(MigrationError):
             await Database.open(database_url, create=create)
+
+
+async def test_a_database_one_expansion_ahead_is_worked_with_and_left_as_it_is(
+    database_url: str,
+) -> None:
+    database = await Database.open(database_url)
+
+    def expand(connection: Connection) -> None:
+        # What the next version's migration does, and what it says about this one.
+        connection.execute(text("ALTER TABLE agents ADD COLUMN later TEXT"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    await database.write(lambda uow: expand(uow.transaction.connection))
+    await database.close()
+    for create in (True, False):
+        database = await Database.open(database_url, create=create)
+        await database.write(lambda uow: uow.agents.add(agent()))
+        found = await database.read(lambda uow: migrate.current(uow.transaction.connection))
+        assert found == "9999"
+        await database.close()
+
+
+async def test_a_database_whose_newer_version_took_something_away_is_refused(
+    database_url: str,
+) -> None:
+    database = await Database.open(database_url)
+
+    def contract(connection: Connection) -> None:
+        connection.execute(text("UPDATE schema_floor SET revision = '9999'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    await database.write(lambda uow: contract(uow.transaction.connection))
+    await database.close()
+    with pytest.raises(MigrationError):
+        await Database.open(database_url)
 
 
 async def test_several_hubs_that_open_an_empty_database_at_once_all_succeed(
