@@ -53,6 +53,7 @@ class Event:
         subject: id of the one thing it is about (an intent, a registration), when there is one.
         size_bytes: of `data` as JSON.
         heard: whether it happened at another process of this hub.
+        person: id of the one user it is for, when it is not for everybody who may see it.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Event:
     subject: str | None = None
     size_bytes: int = 0
     heard: bool = False
+    person: str | None = None
 
 
 class Subscription:
@@ -206,11 +208,17 @@ class EventBus:
                 watcher.offer(event)
 
     def emit(
-        self, type: str, *, realm: str | None, data: Mapping[str, Any], subject: str | None = None
+        self,
+        type: str,
+        *,
+        realm: str | None,
+        data: Mapping[str, Any],
+        subject: str | None = None,
+        person: str | None = None,
     ) -> Event:
         """Publish a new event with a fresh id and return it."""
         size_bytes = len(json.dumps(data, default=str))
-        event = Event(new_id(), type, realm, data, subject, size_bytes)
+        event = Event(new_id(), type, realm, data, subject, size_bytes, person=person)
         self.publish(event)
         return event
 

@@ -23,6 +23,8 @@ from controlplane.hub.claims import free_lost
 from controlplane.intents import rollouts
 from controlplane.intents.service import announce
 from controlplane.membership import FORGOTTEN_AFTER
+from controlplane.notifications.following import tell_people
+from controlplane.notifications.mailing import mail_people
 from controlplane.people.standing import settle_everybody
 from controlplane.policies.service import refresh_policies
 from controlplane.policies.signing import renew_expiring
@@ -49,6 +51,8 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (Hub.as_leader, 1.0, end_approvals),
             (Hub.as_leader, 1.0, advance_rollouts),
             (Hub.as_leader, 2.0, free_lost),
+            (Hub.as_leader, 1.0, tell_people),
+            (Hub.as_leader, 5.0, mail_people),
             (_everybody, 5.0, measure),
             (_everybody, 5.0, follow_storage),
             (_everybody, REFRESH_SECONDS, follow_data_keys),
@@ -193,5 +197,6 @@ async def forget_old(hub: Hub) -> None:
         uow.device_logins.forget(now - timedelta(days=1))
         uow.sessions.forget(now - timedelta(days=90))
         uow.hub_processes.forget(FORGOTTEN_AFTER)
+        uow.notifications.forget(now - timedelta(seconds=hub.settings.notification_keep_seconds))
 
     await hub.database.write(unit)

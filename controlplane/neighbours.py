@@ -114,6 +114,7 @@ def share_events(bus: Bus, events: EventBus) -> None:
                 "data": event.data,
                 "subject": event.subject,
                 "bytes": event.size_bytes,
+                "person": event.person,
             },
         )
 
@@ -126,6 +127,7 @@ def share_events(bus: Bus, events: EventBus) -> None:
                 data=message["data"],
                 subject=message["subject"],
                 size_bytes=message["bytes"],
+                person=message.get("person"),
             )
         )
 

@@ -16,6 +16,7 @@ from controlplane.api import (
     files,
     intents,
     invitations,
+    notifications,
     oidc,
     own_keys,
     passkeys,
@@ -53,6 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *audit.OPERATIONS,
     *storage.OPERATIONS,
     *webhooks.OPERATIONS,
+    *notifications.OPERATIONS,
     *system.OPERATIONS,
 )
 

@@ -127,8 +127,12 @@ async def _watch(call: Call) -> AsyncIterator[bytes]:
         realms = realms_with(await call.authenticate_again(), "events.read")
 
     def accepts(event: Event) -> bool:
+        if event.person is not None:
+            # Somebody's own: theirs wherever it is about, and nobody else's.
+            if call.actor.kind != "user" or event.person != call.actor.id:
+                return False
         # What belongs to no realm is only for those who see every realm.
-        if realms is not None and event.realm not in realms:
+        elif realms is not None and event.realm not in realms:
             return False
         if query.realm is not None and event.realm != query.realm:
             return False

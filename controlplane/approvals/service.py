@@ -175,6 +175,24 @@ async def decide_signed(hub: Hub, actor: Actor, approval_id: str, document: str)
     return await _decide(hub, unit)
 
 
+def is_asked(
+    uow: UnitOfWork,
+    actor: Actor,
+    approval: ApprovalRecord,
+    intent: IntentRecord | None,
+) -> bool:
+    """Whether a call waits for this person: the rule names them, and they did not order it."""
+    try:
+        _check_not_orderer(uow, intent, actor.subject)
+    except AccessDeniedError:
+        return False
+    named = named_in(approval)
+    if named is None or _ANYONE in named:
+        return True
+    own = names_of(uow, actor.subject) | _roles_held(actor, approval.realm)
+    return not named.isdisjoint(own)
+
+
 def expire_approvals(uow: UnitOfWork, *, now: datetime) -> list[ApprovalRecord]:
     """End requests whose time is over; returns them."""
     return [

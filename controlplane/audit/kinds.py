@@ -99,6 +99,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     **_family("key", added="somebody has enrolled a key", revoked="a person's key was revoked"),
     **_family("api_key", created="an API key was made", revoked="an API key was revoked"),
+    **_family("token", issued="a token for another service was issued"),
+    **_family(
+        "token_key",
+        added="tokens are signed with a new key",
+        removed="tokens of an old key no longer count",
+    ),
     **_family(
         "secrets",
         wrapping_key_replaced="the key that wraps data keys was replaced",

@@ -46,6 +46,9 @@ COMMANDS: dict[str, Entry] = {
     "tokens": Entry(f"{_HERE}.tokens:tokens", "Show yourself to other services."),
     "files": Entry(f"{_HERE}.files:files", "Put and get files of the hub's store."),
     "webhooks": Entry(f"{_HERE}.webhooks:webhooks", "Have events sent to addresses."),
+    "notifications": Entry(
+        f"{_HERE}.notifications:notifications", "See what you are told, and choose it."
+    ),
     "audit": Entry(f"{_HERE}.audit:audit", "Read, export and verify the record."),
     "verify": Entry(f"{_HERE}.verify:verify", "Prove a stored document offline."),
     "keys": Entry(f"{_HERE}.keys:keys", "Make and show signing keys."),

@@ -43,6 +43,10 @@ class Users(Repository[UserRecord]):
         found = self._all(_T.state == "active", _T.kind == "person", order=_T.id)
         return [one for one in found if role in one.roles]
 
+    def active_people(self) -> Sequence[UserRecord]:
+        """Return the active persons, service accounts left out."""
+        return self._all(_T.state == "active", _T.kind == "person", order=_T.id)
+
     def get_many(self, ids: Collection[str]) -> Sequence[UserRecord]:
         """Return those that exist, by name."""
         return self._all(_T.id.in_(sorted(ids)), order=_T.name) if ids else []

@@ -8,6 +8,7 @@ from protocol.approvals import call_digest
 from protocol.envelope import parse_document
 from tests.interaction.fixtures import Fleet
 from tests.interaction.people import add_person
+from tests.interaction.processes import wait_until
 
 UNAME = {"argv": ["uname", "-s"]}
 
@@ -123,3 +124,28 @@ def test_a_held_order_survives_a_kill_of_the_agent(fleet: Fleet) -> None:
         agent.start()
         assert system.end(intent)["state"] == "succeeded"
         assert agent.lines("witness") == ["done"]
+
+
+def test_who_is_asked_is_told_and_who_ordered_is_not(fleet: Fleet) -> None:
+    system = fleet.system
+    asked_person = add_person(system, "on-call", "operator")
+    onlooker = add_person(system, "onlooker", "member")
+    intent = system.order_with(fleet.worker, "shell.exec", UNAME)
+    asked = system.pending_approval(intent)
+
+    def told() -> dict[str, Any] | None:
+        found = asked_person.items("/notifications")
+        return next((one for one in found if one["subject"] == asked["id"]), None)
+
+    one = wait_until(told, "word that a call waits")
+    assert one["title"] == f"shell.exec on {fleet.worker.name} waits for your decision"
+    assert "uname" not in str(one)
+    assert onlooker.items("/notifications") == []
+    mine = system.writ("notifications", "list", "--unread")["items"]
+    assert asked["id"] not in [item["subject"] for item in mine]
+    chosen = system.writ("notifications", "preferences", "approvals", "--email", "digest")
+    assert chosen["families"]["approvals"]["email"] == "digest"
+    assert system.writ("notifications", "read")["read"] >= 0
+    system.writ("notifications", "preferences", "approvals", expect=2)
+    system.rest.post(f"/intents/{intent}/cancel", {})
+    assert system.end(intent)["state"] == "cancelled"
