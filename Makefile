@@ -8,10 +8,10 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub bench fuzz soak faults model lock docs clean
+.PHONY: help demo test check format hub dashboard bench fuzz soak faults model lock docs clean chromium
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 # One environment for people who run Writ, and the same with the test tools for those who build it.
 $(VENV)/.hub: requirements/hub.txt pyproject.toml
@@ -28,20 +28,40 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(VENV)/.hub $@
 
-demo: $(VENV)/.hub ## the main job on real input, start to finish (ONCE=1: exit when done)
+# The dashboard's pages, built once from sources without a Node of the machine's own. Where npm's
+# registry cannot be reached, everything else goes on.
+WRIT_DASHBOARD_WORK ?= build/dashboard
+export WRIT_DASHBOARD_WORK
+
+dashboard: $(VENV)/.hub ## build the dashboard, when its sources have changed
+	@$(BIN)/python -m controlplane.dashboard.build --if-possible
+
+demo: $(VENV)/.hub dashboard ## the main job on real input, start to finish (ONCE=1: exit when done)
 	@ONCE=$(ONCE) $(BIN)/python -m examples.demo
 
-hub: $(VENV)/.hub ## a hub on http://127.0.0.1:8080
+hub: $(VENV)/.hub dashboard ## a hub on http://127.0.0.1:8080
 	@$(BIN)/writ hub run
 
-test: $(VENV)/.dev ## every test, against real servers
+test: $(VENV)/.dev chromium dashboard ## every test, against real servers
 	@$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile -q
+
+# Debian's browser for the dashboard's tests, where we may install it; elsewhere they are skipped by
+# name. WRIT_TEST_CHROME names another.
+chromium:
+	@command -v $${WRIT_TEST_CHROME:-chromium} >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
+	    && echo "installing chromium for the dashboard's tests ..." >&2 \
+	    && { apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 \
+	      || { apt-get update -qq >/dev/null 2>&1 \
+	        && apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; }; }; } \
+	  || echo "no chromium: the dashboard's tests will be skipped" >&2
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m controlplane.dashboard.build --check --if-possible
 	@sh .ci/hygiene
 
 format: $(VENV)/.dev ## put the code into its one form
@@ -69,4 +89,4 @@ docs: $(VENV)/.dev ## write docs/reference/cli.md and settings.md anew
 	@$(BIN)/python -m docs.generate
 
 clean: ## remove what the other targets made
-	@rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis controlplane/dashboard/dist

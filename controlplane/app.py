@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from controlplane import clock
 from controlplane.access.authenticate import Authenticator
 from controlplane.access.oidc_provider import OidcProvider
+from controlplane.access.page_address import configured_prefix
 from controlplane.access.passwords import Passwords
 from controlplane.api.router import Router
 from controlplane.api.routes import OPERATIONS, openapi_json
@@ -23,6 +24,7 @@ from controlplane.audit.service import RecordKeeper
 from controlplane.bus.base import Bus
 from controlplane.bus.open_bus import open_bus
 from controlplane.context import Hub
+from controlplane.dashboard.site import Dashboard
 from controlplane.directory import AgentDirectory
 from controlplane.events import EventBus
 from controlplane.file_stores import StorageKeeper
@@ -133,13 +135,18 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
 
 
 def build_app(hub: Hub, live: Live) -> ASGIApp:
-    """Return the ASGI application: agents on their socket, everything else on the REST router."""
+    """Return the ASGI application: agents on their socket, all else on the router and its pages."""
     application = Starlette(routes=AgentEndpoint(live).routes())
-    router = Router(hub, OPERATIONS, openapi_json)
+    router = Router(hub, OPERATIONS, openapi_json, Dashboard().reply)
     application.router.default = router
     application.router.redirect_slashes = False
 
+    prefix = configured_prefix(hub.settings.public_url)
+
     async def app(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
+        # A proxy may leave the path we lie below on or take it off.
+        if prefix and scope["type"] != "lifespan" and scope["path"].startswith(f"{prefix}/"):
+            scope = {**scope, "path": scope["path"].removeprefix(prefix)}
         # Requests go straight to the router: an order should not pass a framework on its way.
         if scope["type"] == "http" and not scope["path"].startswith(_LIVE_PATHS):
             await router(scope, receive, send)

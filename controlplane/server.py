@@ -16,6 +16,11 @@ from controlplane.app import RunningHub, open_hub
 from controlplane.errors import HubError
 from controlplane.hub.lifecycle import drain
 from controlplane.hub.transport import AgentProtocol
+from controlplane.people.sign_in_links import (
+    SignInLink,
+    first_owner_waits,
+    write_sign_in_link,
+)
 from controlplane.settings import HubSettings
 from controlplane.telemetry import configure_logging
 
@@ -88,12 +93,16 @@ class HubServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run_hub(settings: HubSettings, *, ready: Callable[[str], None] | None = None) -> None:
+Ready = Callable[[str, SignInLink | None], None]
+
+
+def run_hub(settings: HubSettings, *, ready: Ready | None = None, with_link: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; returns when everything is written and closed.
 
     Args:
         settings: of this process; a new data folder becomes a hub first.
-        ready: called with the URL once requests are answered.
+        ready: called with the URL once requests are answered, and with a link to sign in by.
+        with_link: make that link, while the first owner has no other way in.
 
     Raises:
         ListenError: the address is taken or not ours.
@@ -101,10 +110,12 @@ def run_hub(settings: HubSettings, *, ready: Callable[[str], None] | None = None
     """
     configure_logging(settings.log_level)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve_hub(settings, ready=ready))
+        runner.run(serve_hub(settings, ready=ready, with_link=with_link))
 
 
-async def serve_hub(settings: HubSettings, *, ready: Callable[[str], None] | None = None) -> None:
+async def serve_hub(
+    settings: HubSettings, *, ready: Ready | None = None, with_link: bool = False
+) -> None:
     """Serve inside a running loop until a signal ends it; see `run_hub`."""
     listening = bind(settings)
     try:
@@ -115,7 +126,10 @@ async def serve_hub(settings: HubSettings, *, ready: Callable[[str], None] | Non
             await asyncio.wait({serving, started}, return_when=asyncio.FIRST_COMPLETED)
             started.cancel()
             if not serving.done() and ready is not None:
-                ready(url_of(listening))
+                database, link = running.hub.database, None
+                if with_link and await first_owner_waits(database):
+                    link = await write_sign_in_link(database)
+                ready(url_of(listening), link)
             await serving
     finally:
         listening.close()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from controlplane.access.cross_site import own_origin
+from controlplane.access.page_address import own_address
 from controlplane.api.operation import PUBLIC, Body, Call, View, operation
 from controlplane.api.sign_in import SignedInView, signed_in_reply, visitor_of
 from controlplane.api.views import time_view
@@ -62,11 +62,11 @@ class DecideBody(Body):
 async def begin(call: Call) -> Any:
     """Ask for codes to sign in this machine by another."""
     made = await begin_device_login(call.hub, visitor_of(call))
-    origin = own_origin(call.hub.settings.public_url, call.scheme, call.headers)
+    address = own_address(call.hub.settings.public_url, call.scheme, call.headers)
     return {
         "deviceCode": made.device_code,
         "userCode": made.user_code,
-        "verificationUri": f"{origin}/device",
+        "verificationUri": f"{address}/device",
         "expiresAt": time_view(made.record.expires_at),
         "intervalSeconds": INTERVAL_SECONDS,
     }

@@ -16,11 +16,11 @@ DOCS_HTML: Final = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Writ API</title>
-<link rel="stylesheet" href="/docs/page.css">
+<link rel="stylesheet" href="docs/page.css">
 <h1>Writ API</h1>
-<p id="about">Loading <a href="/openapi.json">openapi.json</a> ...</p>
+<p id="about">Loading <a href="openapi.json">openapi.json</a> ...</p>
 <main id="operations"></main>
-<script src="/docs/page.js"></script>
+<script src="docs/page.js"></script>
 </html>
 """
 DOCS_STYLE: Final = """
@@ -79,7 +79,7 @@ const render = (api) => {
     }
   }
 };
-fetch("/openapi.json").then((answer) => answer.json()).then(render, () => {
+fetch("openapi.json").then((answer) => answer.json()).then(render, () => {
   document.getElementById("about").textContent = "openapi.json could not be read";
 });
 """

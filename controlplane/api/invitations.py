@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from controlplane.access.cross_site import own_origin
+from controlplane.access.page_address import own_address
 from controlplane.api.operation import PUBLIC, Body, Call, Reply, View, operation
 from controlplane.api.sign_in import Password, SignedInView, signed_in_reply, visitor_of
 from controlplane.api.users import Email, UserName
@@ -85,7 +85,7 @@ async def create(call: Call) -> Any:
         role=body.role,
         email=body.email,
         lifetime=None if lifetime is None else timedelta(seconds=lifetime),
-        base_url=own_origin(call.hub.settings.public_url, call.scheme, call.headers),
+        base_url=own_address(call.hub.settings.public_url, call.scheme, call.headers),
     )
     view = {**_view(made.invitation), "emailed": made.emailed}
     return Reply({**view, "link": made.link}, replay={**view, "link": None})

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from controlplane.access.cross_site import own_origin
+from controlplane.access.page_address import own_address, own_prefix
 from controlplane.access.session_tokens import cookie_text, read_cookie
 from controlplane.api.operation import PUBLIC, Call, Query, Reply, View, operation
 from controlplane.api.rendering import is_secure
@@ -67,11 +67,11 @@ async def methods(call: Call) -> Any:
 async def begin(call: Call) -> Any:
     """Go to a provider to sign in."""
     name = call.path["name"]
-    origin = own_origin(call.hub.settings.public_url, call.scheme, call.headers)
+    address = own_address(call.hub.settings.public_url, call.scheme, call.headers)
     found = await begin_oidc(
         call.hub,
         name,
-        redirect_uri=f"{origin}/api/v1/login/oidc/{name}/callback",
+        redirect_uri=f"{address}/api/v1/login/oidc/{name}/callback",
         visitor=visitor_of(call),
     )
     return Reply(
@@ -103,9 +103,10 @@ async def callback(call: Call) -> Any:
         visitor=visitor_of(call),
     )
     # Always to the same place: an address in the request would be an open redirect.
+    home = own_prefix(call.hub.settings.public_url, call.headers) + "/"
     return Reply(
         b"",
-        headers={"Location": "/"},
+        headers={"Location": home},
         cookies=(session_cookie(call, made), _browser_cookie(call, "", 0)),
     )
 

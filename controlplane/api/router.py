@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import structlog
 from controlplane import clock
 from controlplane.access.authorize import Actor, authorize
 from controlplane.access.cross_site import SAFE_METHODS, check_origin, check_page, own_origin
+from controlplane.access.page_address import own_prefix
 from controlplane.access.session_tokens import SESSION_COOKIE, read_cookie
 from controlplane.api.errors import RETRY_AFTER_SECONDS, make_problem, problem_of
 from controlplane.api.idempotency import begin_claim, drop_claim, finish_claim
@@ -42,18 +43,28 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ANYBODY: Final = Actor(kind="anonymous", id="", name="")
+_API: Final = "/api/"
 _DRAIN_BYTES: Final = 4 * 1024 * 1024
 _DRAIN_SECONDS: Final = 5.0
 _LOG = structlog.get_logger("controlplane.api")
 
 
+Pages = Callable[[str, Mapping[str, str], str], Reply | None]
+"""What answers a GET that is no operation's: path, headers, prefix; None is a 404."""
+
+
 class Router:
-    """The ASGI application of a table of operations."""
+    """The ASGI application of a table of operations, and of the pages beside them."""
 
     def __init__(
-        self, hub: Hub, operations: Iterable[Operation], describe_api: Callable[[], bytes] = bytes
+        self,
+        hub: Hub,
+        operations: Iterable[Operation],
+        describe_api: Callable[[], bytes] = bytes,
+        pages: Pages = lambda _path, _headers, _prefix: None,
     ) -> None:
         self._hub = hub
+        self._pages = pages
         self._describe_api = describe_api
         self._fixed: dict[str, dict[str, Operation]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Operation]]] = []
@@ -109,6 +120,12 @@ class Router:
     def _secure(self, scope: Scope) -> bool:
         return is_secure(self._hub.settings, scope.get("scheme", "http"))
 
+    def _page(self, scope: Scope, headers: dict[str, str]) -> Reply | None:
+        path = scope["path"]
+        if path.startswith(_API) or scope["method"] not in ("GET", "HEAD"):
+            return None
+        return self._pages(path, headers, own_prefix(self._hub.settings.public_url, headers))
+
     def _match(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
         fixed = self._fixed.get(path)
         if fixed is not None:
@@ -124,6 +141,9 @@ class Router:
     ) -> Reply | Stream:
         matched = self._match(scope["path"])
         if matched is None:
+            page = self._page(scope, headers)
+            if page is not None:
+                return page
             return _problem_reply(*make_problem("not_found", None, request_id))
         methods, path = matched
         method = "GET" if scope["method"] == "HEAD" else scope["method"]

@@ -20,6 +20,7 @@ from controlplane.people.sign_in import (
     sign_in_with_password,
     sign_out,
 )
+from controlplane.people.sign_in_links import sign_in_with_link
 from storage.records import SessionRecord
 
 Password = Annotated[str, Field(min_length=1, max_length=256)]
@@ -40,6 +41,12 @@ class LoginBody(Body):
     name: Annotated[str, Field(min_length=1, max_length=100)]
     password: Password
     bearer: bool = False
+
+
+class LinkBody(Body):
+    """The part of the link after `#`."""
+
+    token: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class PasswordBody(Body):
@@ -79,6 +86,20 @@ async def login(call: Call) -> Any:
         call.hub, name=body.name, password=body.password, visitor=visitor_of(call)
     )
     return signed_in_reply(call, made, bearer=body.bearer)
+
+
+@operation(
+    "POST",
+    "/api/v1/login/link",
+    permission=PUBLIC,
+    body=LinkBody,
+    result=SignedInView,
+    errors=("sign_in_failed", "rate_limited"),
+)
+async def login_by_link(call: Call) -> Any:
+    """Sign in by a link of `writ hub sign-in-link`, which works once."""
+    made = await sign_in_with_link(call.hub, token=call.body.token, visitor=visitor_of(call))
+    return signed_in_reply(call, made, bearer=False)
 
 
 @operation("POST", "/api/v1/logout", permission="me.read", status=204)
@@ -169,4 +190,4 @@ def _session_view(record: SessionRecord, current: str | None) -> dict[str, Any]:
     }
 
 
-OPERATIONS = [login, logout, password, sessions, end]
+OPERATIONS = [login, login_by_link, logout, password, sessions, end]

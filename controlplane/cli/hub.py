@@ -16,6 +16,7 @@ from controlplane.cli.failures import USAGE, CliError
 from controlplane.cli.session import Session
 
 if TYPE_CHECKING:
+    from controlplane.people.sign_in_links import SignInLink
     from controlplane.settings import HubSettings
 
 _data_dir = click.option(
@@ -92,13 +93,20 @@ def run(session: Session, /, **flags: Any) -> None:
             click.echo(f"API key, shown once: {made.api_key}", err=True)
             _tell_root(session, made.root_key_file, own=settings.root_key_file is None)
 
-    def ready(url: str) -> None:
-        if session.printer.for_people:
-            click.echo(f"writ hub on {url} - API docs {url}/docs - Ctrl-C ends it", err=True)
-        else:
+    def ready(url: str, link: SignInLink | None) -> None:
+        if not session.printer.for_people:
             session.printer.line({"ready": True, "url": url})
+            return
+        shown = _page_address(settings, url)
+        click.echo(f"writ hub on {shown} - API docs {shown}/docs - Ctrl-C ends it", err=True)
+        if link is not None:
+            click.echo(
+                f"\nNobody can sign in yet. Open this as {link.user}; it works once, for an hour:\n"
+                f"  {shown}{link.path}",
+                err=True,
+            )
 
-    run_hub(settings, ready=ready)
+    run_hub(settings, ready=ready, with_link=session.printer.for_people)
 
 
 @hub.command("doctor")
@@ -170,6 +178,31 @@ def new_key(session: Session, /, name: str, **flags: Any) -> None:
         click.echo(key)
     else:
         session.printer.data({"apiKey": key})
+
+
+@hub.command("sign-in-link")
+@click.option("--user", default="admin", show_default=True, help="Whom it signs in.")
+@_data_dir
+@_database_url
+@_config
+@click.pass_obj
+def sign_in_link(session: Session, /, user: str, **flags: Any) -> None:
+    """Print a link that signs somebody in to the dashboard, once, within an hour.
+
+    For the first owner, and for who has lost passkey and password. Needs the data folder, not the
+    hub; the address is that of `--url`, else of the settings.
+    """
+    settings = _settings(flags)
+    from controlplane.people.sign_in_links import make_sign_in_link
+
+    made = asyncio.run(make_sign_in_link(settings, user))
+    address = _page_address(settings, session.url or f"http://{settings.host}:{settings.port}")
+    link = address + made.path
+    if session.printer.for_people:
+        click.echo(link)
+    else:
+        expires = made.expires_at.isoformat().replace("+00:00", "Z")
+        session.printer.data({"link": link, "user": made.user, "expiresAt": expires})
 
 
 _root_key = click.option(
@@ -304,6 +337,15 @@ def restore(session: Session, /, file: Path, **flags: Any) -> None:
 
     made = read_backup(settings, file)
     session.printer.record(made, [("dataDir", "dataDir"), ("members", "members")])
+
+
+def _page_address(settings: HubSettings, url: str) -> str:
+    """Return where people open the dashboard: passkeys need a name, which 127.0.0.1 is not."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    for loopback in ("127.0.0.1", "[::1]"):
+        url = url.replace(f"//{loopback}:", "//localhost:")
+    return url.rstrip("/")
 
 
 def _settings(flags: dict[str, Any]) -> HubSettings:

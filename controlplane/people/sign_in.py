@@ -159,7 +159,7 @@ async def set_password(hub: Hub, actor: Actor, *, password: str, current: str | 
         found = uow.users.get(actor.id)
         if found is None or found.password_hash != user.password_hash:
             raise StateConflictError("changed in the meantime")
-        if actor.session_id is None and (actor.scopes is not None or _can_sign_in(uow, found)):
+        if actor.session_id is None and (actor.scopes is not None or can_sign_in(uow, found)):
             raise AccessDeniedError("sign in first: a key does not change how you sign in")
         uow.users.update(found.id, password_hash=made, updated_at=now)
         uow.sessions.revoke_all(found.id, but=actor.session_id)
@@ -204,7 +204,8 @@ async def list_sessions(
     )
 
 
-def _can_sign_in(uow: UnitOfWork, user: UserRecord) -> bool:
+def can_sign_in(uow: UnitOfWork, user: UserRecord) -> bool:
+    """Whether a user has any way to sign in by themselves."""
     return bool(
         user.password_hash or uow.passkeys.for_user(user.id) or uow.identities.for_user(user.id)
     )

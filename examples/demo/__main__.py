@@ -309,7 +309,11 @@ def main() -> int:
         summary = {"ok": ok, **counts, "auditVerified": tally.audit_verified}
         if os.environ.get("ONCE") != "1":
             act("It is yours until Ctrl-C")
-            say(f"   API docs  {url}/docs\n   API key   {made['apiKey']}")
+            shown = url.replace("127.0.0.1", "localhost")
+            words = ("hub", "sign-in-link", "--data-dir", str(stage.folder / "hub"))
+            say(f"   dashboard {stage.writ(*words)['link']}")
+            say("             (signs you in as admin, once, within an hour)")
+            say(f"   API docs  {shown}/docs\n   API key   {made['apiKey']}")
             say(f"   try: WRIT_URL={url} WRIT_API_KEY=... writ agents list")
             signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except DemoError as exc:

@@ -1,0 +1,101 @@
+// What an event makes stale. Every query key begins with a resource's name; an event's type begins
+// with what it is about. One table joins the two, so that no screen has to listen by itself.
+import { QueryClient as Client, type QueryClient } from "@tanstack/react-query";
+import { useEffect, useRef, useSyncExternalStore } from "react";
+import type { HubEvent } from "./event_stream.ts";
+import { live } from "./live.ts";
+import { Problem } from "./problem.ts";
+
+/** First part of a query key. A new resource is one word here and one line below. */
+export type Resource =
+  | "overview"
+  | "agents"
+  | "registrations"
+  | "join-tokens"
+  | "intents"
+  | "approvals"
+  | "policies"
+  | "delegations"
+  | "audit"
+  | "files"
+  | "people"
+  | "settings"
+  | "me";
+
+const STALE: ReadonlyArray<readonly [prefix: string, resources: readonly Resource[]]> = [
+  ["intent.progress", []],
+  ["intent.", ["intents", "overview", "audit"]],
+  ["approval.", ["approvals", "intents", "overview", "audit"]],
+  ["registration.", ["registrations", "agents", "overview", "audit"]],
+  ["agent.", ["agents", "overview", "audit"]],
+  ["document.", ["policies", "agents", "delegations"]],
+  ["policy.", ["policies", "agents", "audit"]],
+  ["delegation.", ["delegations", "audit"]],
+  ["file.", ["files"]],
+];
+const GATHER_MS = 250;
+const FRESH_MS = 30_000;
+
+export function staleAfter(type: string): readonly Resource[] {
+  return STALE.find(([prefix]) => type.startsWith(prefix))?.[1] ?? [];
+}
+
+export function makeQueryClient(): Client {
+  return new Client({
+    defaultOptions: {
+      queries: {
+        staleTime: FRESH_MS,
+        // The hub may be on this very machine, whatever the browser thinks of the network.
+        networkMode: "always",
+        retry: (count, error) =>
+          count < 2 && error instanceof Problem && (error.status === 0 || error.status >= 502),
+      },
+      mutations: { networkMode: "always", retry: false },
+    },
+  });
+}
+
+/** Have what is cached follow the stream, until the returned function is called. */
+export function follow(client: QueryClient): () => void {
+  const stale = new Set<Resource>();
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const flush = () => {
+    timer = null;
+    if (stale.size === 0) return;
+    for (const resource of stale) void client.invalidateQueries({ queryKey: [resource] });
+    stale.clear();
+    // The first event shows at once; a burst behind it costs one request a resource and moment.
+    timer = setTimeout(flush, GATHER_MS);
+  };
+  const offEvent = live.onEvent((event) => {
+    for (const resource of staleAfter(event.type)) stale.add(resource);
+    if (timer === null) flush();
+  });
+  const offResumed = live.onResumed(() => {
+    void client.invalidateQueries({ predicate: (query) => query.state.dataUpdatedAt > 0 });
+  });
+  return () => {
+    offEvent();
+    offResumed();
+    if (timer !== null) clearTimeout(timer);
+  };
+}
+
+export function useLiveState() {
+  return useSyncExternalStore(live.subscribe, live.snapshot);
+}
+
+/** Call `reader` with each event whose type begins with `prefix`, while the component is shown. */
+export function useEvents(prefix: string, reader: (event: HubEvent) => void): void {
+  const newest = useRef(reader);
+  useEffect(() => {
+    newest.current = reader;
+  });
+  useEffect(
+    () =>
+      live.onEvent((event) => {
+        if (event.type.startsWith(prefix)) newest.current(event);
+      }),
+    [prefix],
+  );
+}

@@ -1,0 +1,4 @@
+/** Join class names; what is false is left out. */
+export function classes(...names: Array<string | false | null | undefined>): string {
+  return names.filter(Boolean).join(" ");
+}

@@ -1,0 +1,22 @@
+"""What shuts people out, as axe-core sees it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def check_accessible(page: Page, axe: str) -> None:
+    """Fail with what axe finds serious on the page as it stands, contrast among it."""
+    # Through the debugger's door: the page's own policy lets no script of ours in.
+    page.evaluate(axe)
+    found = page.evaluate(
+        "rules => axe.run(document, {runOnly: {type: 'tag', values: rules}, "
+        "resultTypes: ['violations']}).then(all => all.violations"
+        ".filter(one => ['serious', 'critical'].includes(one.impact))"
+        ".flatMap(one => one.nodes.map(node => "
+        "`${one.id}: ${node.target.join(' ')}\\n  ${node.failureSummary}`)))",
+        _RULES,
+    )
+    assert not found, f"{page.url}\n" + "\n".join(found)
