@@ -52,6 +52,21 @@ def canonical_json(value: JsonValue) -> bytes:
         raise BadJsonError("no canonical form") from exc
 
 
+def canonical_plain(value: dict[str, JsonValue]) -> bytes:
+    """Return the RFC 8785 form of what the caller knows to be plain, without looking at it first.
+
+    Plain is: keys in ASCII, and of values only strings, small integers, and lists and objects of
+    such. Anything else would come out in some other spelling; when in doubt, `canonical_json`.
+
+    Raises:
+        BadJsonError: a string with a lone surrogate.
+    """
+    try:
+        return _encode_sorted(value)
+    except (ValueError, TypeError, AttributeError, RecursionError) as exc:
+        raise BadJsonError("no canonical form") from exc
+
+
 def _spelling(values: Iterable[object]) -> _Spelling:
     """Tell who may encode all of `values`. Exact types only: a subclass may encode as anything."""
     worst = _Spelling.ANY_SORTED

@@ -24,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows["record_proofs"] = asyncio.run(record.measure(Path(folder)))
         rows["record_offline_check"] = record.measure_offline(Path(folder) / "export")
-    costs = asyncio.run(record_cost.run(args.rounds, args.seconds, args.agents))
+    costs = asyncio.run(record_cost.run(4 * args.rounds, args.seconds / 2, args.agents))
     rows |= {f"record_cost, {name}": row for name, row in costs.items()}
     for name, row in rows.items():
         print(f"\n{name}", file=sys.stderr)
