@@ -10,6 +10,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from protocol.redaction import HIDDEN, is_secret_name, redact_text
+
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _MAX_VALUE_CHARS: Final = 500
 _threshold = 20
@@ -23,16 +25,20 @@ def configure_log(*, level: str, form: str) -> None:
     _as_json = form == "json"
 
 
+def _shown(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    # Cut twice: a long text must not cost time, and a cut must not leave half a secret unknown.
+    return redact_text(str(value)[: 4 * _MAX_VALUE_CHARS])[:_MAX_VALUE_CHARS]
+
+
 def log(level: str, event: str, **facts: object) -> None:
     """Write one event. Line breaks in facts are escaped: a peer cannot forge a line."""
     if _LEVELS[level] < _threshold:
         return
     moment = datetime.now(UTC).isoformat(timespec="milliseconds")
     shown = {
-        name: value
-        if value is None or isinstance(value, bool | int | float)
-        else str(value)[:_MAX_VALUE_CHARS]
-        for name, value in facts.items()
+        name: HIDDEN if is_secret_name(name) else _shown(value) for name, value in facts.items()
     }
     if _as_json:
         line = json.dumps({"time": moment, "level": level, "event": event, **shown})

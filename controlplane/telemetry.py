@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-_SECRET_WORDS: Final = ("secret", "password", "passphrase", "token", "api_key", "authorization")
-_HIDDEN: Final = "(hidden)"
+from protocol.redaction import HIDDEN, is_secret_name, redact
 
 
 def configure_logging(level: str = "info") -> None:
@@ -25,8 +24,8 @@ def configure_logging(level: str = "info") -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        hide_secrets,
         structlog.processors.format_exc_info,
+        hide_secrets,  # last, so that it sees tracebacks too
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
@@ -50,10 +49,10 @@ def configure_logging(level: str = "info") -> None:
 def hide_secrets(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Replace the value of every key that sounds like a secret; the last net, not the first."""
-    for key in event:
-        if any(word in key.lower() for word in _SECRET_WORDS):
-            event[key] = _HIDDEN
+    """Hide what sounds or looks like a secret, also inside; the last net, not the first."""
+    for name, value in event.items():
+        if not name.startswith("_"):  # of structlog's own, which never reaches a line
+            event[name] = HIDDEN if is_secret_name(name) else redact(value)
     return event
 
 

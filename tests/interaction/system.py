@@ -43,9 +43,12 @@ class Hub:
         self.folder = folder
         self.log = folder.with_suffix(".log")
         self._database = ["--database-url", database_url] if database_url else []
-        self._env = environment(
-            WRIT_SHUTDOWN_SECONDS="2", WRIT_INTENT_RESEND_SECONDS="1", WRIT_LOG_LEVEL="info", **env
-        )
+        usual = {
+            "WRIT_SHUTDOWN_SECONDS": "2",
+            "WRIT_INTENT_RESEND_SECONDS": "1",
+            "WRIT_LOG_LEVEL": "info",
+        }
+        self._env = environment(**{**usual, **env})
         self._port = 0
         self.process: WritProcess | None = None
         self.url = ""
