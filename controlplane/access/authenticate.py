@@ -133,7 +133,9 @@ class Authenticator:
         if record.last_used_at is None or now - record.last_used_at > _TOUCH_AFTER:
             # Only a note for people: a busy database must not turn a valid key away.
             with contextlib.suppress(UnavailableError):
-                await self._database.write(lambda uow: uow.api_keys.touch(record.id, now))
+                await self._database.write(
+                    lambda uow: uow.api_keys.touch(record.id, now, unless_since=now - _TOUCH_AFTER)
+                )
         return actor
 
 
@@ -179,4 +181,5 @@ def user_actor(uow: UnitOfWork, user_id: str) -> Actor | None:
         name=user.name,
         roles=frozenset(user.roles),
         realm_roles=realm_roles,
+        service=user.kind == "service",
     )

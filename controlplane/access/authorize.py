@@ -37,6 +37,7 @@ class Actor:
         session_id: the session that was shown instead.
         authenticated_at: when the person of that session last proved who they are.
         issuer: who made the key; it never allows more than they may now.
+        service: a `user` that is a service account, and nobody who could sign in.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Actor:
     session_id: str | None = None
     authenticated_at: datetime | None = None
     issuer: Actor | None = None
+    service: bool = False
 
     @property
     def is_global_admin(self) -> bool:

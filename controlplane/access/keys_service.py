@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from controlplane.access.authorize import Actor, holds_all, is_allowed, may_gran
 from controlplane.access.permissions import PERMISSIONS, ROLES, Reach, is_scope, scope_covers
 from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
 from storage.pages import Page
-from storage.records import ApiKeyRecord
+from storage.records import ApiKeyRecord, UserRecord
 
 if TYPE_CHECKING:
     from controlplane.access.authenticate import Authenticator
@@ -100,7 +100,13 @@ async def create_api_key(
             "api_key.created",
             actor.subject,
             record.id,
-            {"roles": list(roles), "scopes": list(scopes), "realm": bound},
+            {
+                "kind": _kind_of(made, service),
+                "user": made.user_id,
+                "roles": list(roles),
+                "scopes": list(scopes),
+                "realm": bound,
+            },
             realms=() if bound is None else (bound,),
             personal={"name": name},
             at=now,
@@ -112,14 +118,21 @@ async def create_api_key(
 
 async def list_api_keys(
     database: Database, actor: Actor, limit: int, cursor: str | None
-) -> Page[ApiKeyRecord]:
-    """Return a page of the caller's own keys and those they made; of all, for hub-wide readers."""
+) -> tuple[Page[ApiKeyRecord], Mapping[str, UserRecord]]:
+    """Return a page of the caller's own keys and those they made; of all, for hub-wide readers.
+
+    With it the people and service accounts that those keys belong to, by id.
+    """
     everything = realms_with(actor, "users.read") is None
-    return await database.read(
-        lambda uow: uow.api_keys.list(
+
+    def unit(uow: UnitOfWork) -> tuple[Page[ApiKeyRecord], Mapping[str, UserRecord]]:
+        page = uow.api_keys.list(
             keep=lambda one: everything or _is_theirs(actor, one), limit=limit, cursor=cursor
         )
-    )
+        ids = {one.user_id for one in page.items if one.user_id is not None}
+        return page, {user.id: user for user in uow.users.get_many(ids)}
+
+    return await database.read(unit)
 
 
 async def revoke_api_key(
@@ -142,6 +155,12 @@ async def revoke_api_key(
 
     await database.write(unit)
     authenticator.forget()
+
+
+def _kind_of(record: ApiKeyRecord, service: str | None) -> str:
+    if record.user_id is None:
+        return "machine"
+    return "person" if service is None else "service"
 
 
 def _permissions(roles: Sequence[str], scopes: Sequence[str]) -> frozenset[str]:

@@ -14,11 +14,11 @@ from controlplane.api.operation import Body, Call, Reply, View, operation
 from controlplane.api.rendering import is_secure
 from controlplane.api.views import PageQuery, page_view, time_view
 from protocol.messages.fields import Name
-from storage.records import ApiKeyRecord
+from storage.records import ApiKeyRecord, UserRecord
 
 
 class MeView(View):
-    """Who the hub takes you for."""
+    """Who the hub takes you for; `kind` is user, service or machine."""
 
     kind: str
     id: str
@@ -34,11 +34,17 @@ class MeView(View):
 
 
 class ApiKeyView(View):
-    """An API key; `key` only in the answer that made it."""
+    """An API key; `key` only in the answer that made it.
+
+    `kind` is person, service or machine; `user` is the name of the person or service account that
+    it belongs to.
+    """
 
     id: str
     name: str
     prefix: str
+    kind: str
+    user: str | None
     user_id: str | None
     roles: list[str]
     scopes: list[str]
@@ -74,7 +80,7 @@ async def me(call: Call) -> Any:
     secure = is_secure(call.hub.settings, call.scheme)
     token = read_cookie(call.headers, SESSION_COOKIE, secure) if actor.session_id else None
     return {
-        "kind": actor.kind,
+        "kind": "service" if actor.service else actor.kind,
         "id": actor.id,
         "name": actor.name,
         "subject": actor.subject,
@@ -112,7 +118,8 @@ async def create_key(call: Call) -> Any:
         own=not machine,
         service=body.user,
     )
-    shown = _key_view(record)
+    owner = await call.hub.database.read(lambda uow: uow.users.get(record.user_id or ""))
+    shown = _key_view(record, owner)
     return Reply({**shown, "key": key}, replay={**shown, "key": None})
 
 
@@ -125,8 +132,9 @@ async def create_key(call: Call) -> Any:
 )
 async def list_keys(call: Call) -> Any:
     """List API keys, newest first."""
-    page = await list_api_keys(call.hub.database, call.actor, call.query.limit, call.query.cursor)
-    return page_view(page, _key_view)
+    query = call.query
+    page, owners = await list_api_keys(call.hub.database, call.actor, query.limit, query.cursor)
+    return page_view(page, lambda one: _key_view(one, owners.get(one.user_id or "")))
 
 
 @operation(
@@ -142,11 +150,13 @@ async def revoke_key(call: Call) -> Any:
     return Reply(status=204)
 
 
-def _key_view(record: ApiKeyRecord) -> dict[str, Any]:
+def _key_view(record: ApiKeyRecord, owner: UserRecord | None) -> dict[str, Any]:
     return {
         "id": record.id,
         "name": record.name,
         "prefix": record.prefix,
+        "kind": "machine" if record.user_id is None else owner.kind if owner else "person",
+        "user": owner.name if owner else None,
         "userId": record.user_id,
         "roles": list(record.roles),
         "scopes": list(record.scopes),

@@ -12,6 +12,8 @@ from controlplane.cli.session import Session
 
 COLUMNS: list[Column] = [
     ("NAME", "name"),
+    ("KIND", "kind"),
+    ("OF", "user"),
     ("KEY", "prefix"),
     ("ROLES", "roles"),
     ("SCOPES", "scopes"),

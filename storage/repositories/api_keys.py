@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, or_, select
 
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import ApiKeyRecord
 from storage.repositories.base import Repository
+from storage.tables.columns import TIME
 from storage.tables.people import api_keys
 from storage.transaction import Prepared
 
@@ -38,9 +39,10 @@ class ApiKeys(Repository[ApiKeyRecord]):
         row = self._tx.row(_BY_HASH, hash=hash)
         return None if row is None else _MAPPING.record(row)
 
-    def touch(self, id: str, at: datetime) -> None:
-        """Keep when it was last used."""
-        self._change([_T.id == id], last_used_at=at)
+    def touch(self, id: str, at: datetime, *, unless_since: datetime) -> bool:
+        """Keep when it was last used; False when a use after `unless_since` is kept already."""
+        before = or_(_T.last_used_at.is_(None), _T.last_used_at < TIME.encode(unless_since))
+        return self._change([_T.id == id, before], last_used_at=at) is not None
 
     def revoke(self, id: str, at: datetime | None = None) -> bool:
         """Make it worthless; False when it was revoked before or is unknown."""

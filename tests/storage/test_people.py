@@ -86,7 +86,7 @@ async def test_api_keys_are_found_by_hash_until_and_after_they_are_revoked(
     assert await database.read(lambda uow: uow.api_keys.get_by_hash(mine.hash)) == mine
     assert await database.read(lambda uow: uow.api_keys.get_by_hash("nothing")) is None
     assert mine.hash not in repr(mine)
-    await database.write(lambda uow: uow.api_keys.touch(mine.id, LATER))
+    await database.write(lambda uow: uow.api_keys.touch(mine.id, LATER, unless_since=NOW))
     assert await database.write(lambda uow: uow.api_keys.revoke(mine.id, LATER))
     assert not await database.write(lambda uow: uow.api_keys.revoke(mine.id, LATER))
     found = await database.read(lambda uow: uow.api_keys.get(mine.id))
