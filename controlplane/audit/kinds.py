@@ -91,6 +91,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         password_set="somebody has set their password",  # noqa: S106 - says what happened
     ),
     **_family("session", started="somebody has signed in", ended="a session was ended"),
+    **_family("sign_in_link", created="a link to sign in was made on the hub's machine"),
     **_family("passkey", added="somebody has added a passkey", removed="a passkey was removed"),
     **_family(
         "device_login",

@@ -27,6 +27,7 @@ OF_THE_HUB = {
     "session.ended",
     "session.started",
     "settings.storage_changed",
+    "sign_in_link.created",  # on the hub's own machine
     "token_key.added",
     "token_key.removed",
     "user.added",
