@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from controlplane.identity import HubIdentity
 from controlplane.membership import Membership
 from controlplane.neighbours import Neighbours
+from controlplane.overviews import Overviews
 from controlplane.readiness import Readiness
 from controlplane.settings import HubSettings
 from controlplane.slots import Slots
@@ -121,6 +122,7 @@ class Hub:
     membership: Membership
     readiness: Readiness = field(default_factory=Readiness)
     uploads: Slots = field(default_factory=Slots)
+    overviews: Overviews = field(default_factory=Overviews)
 
     def as_leader(self) -> Hub | None:
         """Return this hub for what is done once: its writes are fenced; None where others lead."""

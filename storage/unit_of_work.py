@@ -32,6 +32,7 @@ from storage.repositories.revocations import Revocations
 from storage.repositories.sealed_rows import SealedRows
 from storage.repositories.sessions import Sessions
 from storage.repositories.settings import Settings
+from storage.repositories.tallies import Tallies
 from storage.repositories.token_keys import TokenKeys
 from storage.repositories.users import Users
 from storage.repositories.webhooks import Deliveries, Webhooks
@@ -52,6 +53,7 @@ class UnitOfWork:
         self.revocations = Revocations(transaction)
         self.policies = Policies(transaction)
         self.approvals = Approvals(transaction)
+        self.tallies = Tallies(transaction)
         self.audit = Audit(transaction)
         self.outbox = Outbox(transaction)
         self.api_keys = ApiKeys(transaction)

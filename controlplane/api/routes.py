@@ -18,6 +18,7 @@ from controlplane.api import (
     invitations,
     notifications,
     oidc,
+    overview,
     own_keys,
     passkeys,
     people,
@@ -55,6 +56,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *storage.OPERATIONS,
     *webhooks.OPERATIONS,
     *notifications.OPERATIONS,
+    *overview.OPERATIONS,
     *system.OPERATIONS,
 )
 

@@ -1,0 +1,95 @@
+"""Counts for an overview: how many things stand in which state. Read only, over several tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, func, select
+
+from protocol.ids import format_uuid7
+from storage.tables.columns import TIME, decode_time
+from storage.tables.fleet import agent_tags, agents, registrations
+from storage.tables.intents import intents
+from storage.tables.permits import approvals
+from storage.transaction import Transaction
+
+_FIRST_RANDOM = bytes(10)
+
+
+class IntentTally(NamedTuple):
+    """How many orders given within one stretch of time stand in one state."""
+
+    starts_at: datetime
+    state: str
+    orders: int
+
+
+class Tallies:
+    """Each takes the realms to count in; None for all of them."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    def agents(self, realms: Collection[str] | None) -> dict[str, int]:
+        """Return how many agents there are by status: online, offline, quarantined, revoked."""
+        statement = select(agents.c.state, agents.c.online, func.count()).group_by(
+            agents.c.state, agents.c.online
+        )
+        if realms is not None:
+            tagged = select(agent_tags.c.agent_did).where(
+                agent_tags.c.kind == "realm", agent_tags.c.key.in_(sorted(realms))
+            )
+            statement = statement.where(agents.c.did.in_(tagged))
+        found = {"online": 0, "offline": 0, "quarantined": 0, "revoked": 0}
+        for state, online, count in map(tuple, self._tx.core(statement)):
+            status = ("online" if online else "offline") if state == "active" else state
+            found[status] = found.get(status, 0) + count
+        return found
+
+    def intents(
+        self, since: datetime, stretch: timedelta, realms: Collection[str] | None
+    ) -> list[IntentTally]:
+        """Return the orders given since a time, by stretches of it and by state, oldest first.
+
+        They are found by their ids, which begin with their time: only those orders are read.
+        """
+        milliseconds = stretch // timedelta(milliseconds=1)
+        began = intents.c.created_at - intents.c.created_at % milliseconds
+        statement = (
+            select(began, intents.c.state, func.count())
+            .where(intents.c.id >= format_uuid7(since, _FIRST_RANDOM))
+            .group_by(began, intents.c.state)
+            .order_by(began)
+        )
+        if realms is not None:
+            statement = statement.where(intents.c.realm.in_(sorted(realms)))
+        return [
+            IntentTally(decode_time(starts_at), str(state), count)
+            for starts_at, state, count in map(tuple, self._tx.core(statement))
+        ]
+
+    def open_intents(self, realms: Collection[str] | None) -> int:
+        """Return how many orders have not ended."""
+        where: list[ColumnElement[bool]] = [intents.c.finished_at.is_(None)]
+        if realms is not None:
+            where.append(intents.c.realm.in_(sorted(realms)))
+        return self._count(intents.c.id, *where)
+
+    def waiting_approvals(self, realms: Collection[str] | None, now: datetime) -> int:
+        """Return how many calls wait for people."""
+        where = [approvals.c.state == "pending", approvals.c.expires_at > TIME.encode(now)]
+        if realms is not None:
+            where.append(approvals.c.realm.in_(sorted(realms)))
+        return self._count(approvals.c.id, *where)
+
+    def waiting_registrations(self, realms: Collection[str] | None, now: datetime) -> int:
+        """Return how many ask to become agents."""
+        where = [registrations.c.state == "pending", registrations.c.expires_at > TIME.encode(now)]
+        if realms is not None:
+            where.append(registrations.c.realm.in_(sorted(realms)))
+        return self._count(registrations.c.id, *where)
+
+    def _count(self, column: ColumnElement[str], *where: ColumnElement[bool]) -> int:
+        return int(self._tx.core(select(func.count(column)).where(*where)).scalar_one())
