@@ -108,8 +108,18 @@ async def note_conflict(live: Live, connection: Connection, did: str) -> None:
     """Put on record that a second connection came while the first one lives."""
     if not connection.transport.is_open:
         return
-    data = {"address": connection.address}
-    await live.hub.database.write(lambda uow: uow.audit.append("key_conflict", did, did, data))
+
+    def unit(uow: UnitOfWork) -> None:
+        uow.audit.append(
+            "key_conflict",
+            did,
+            did,
+            {},
+            realms=uow.agents.realms_of(did),
+            personal={"address": connection.address},
+        )
+
+    await live.hub.database.write(unit)
     live.hub.events.emit("agent.key_conflict", realm=None, data={"agent": did}, subject=did)
 
 

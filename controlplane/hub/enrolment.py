@@ -146,17 +146,6 @@ async def _look_again(live: Live, connection: Connection) -> None:
         _open(live, connection, door, payload)
 
 
-def _note_conflict(uow: UnitOfWork, connection: Connection, did: str) -> None:
-    uow.audit.append(
-        "key_conflict",
-        did,
-        did,
-        {},
-        realms=uow.agents.realms_of(did),
-        personal={"address": connection.address},
-    )
-
-
 def _choose_door(
     live: Live,
     connection: Connection,
