@@ -49,8 +49,7 @@ async def _step(hub: Hub, start: int, end: int, webhooks: Sequence[WebhookRecord
     def move(uow: UnitOfWork) -> None:
         for webhook, upto, deliveries in steps:
             if uow.webhooks.advance(webhook.id, webhook.next_index, upto):
-                for one in deliveries:
-                    uow.deliveries.add(one)
+                uow.deliveries.add(*deliveries)
 
     await hub.database.write(move)
     return any(upto > webhook.next_index for webhook, upto, _ in steps)

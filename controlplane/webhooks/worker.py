@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS: Final = 0.5
 """How often the record and the queues are looked at."""
 SWEEP_SECONDS: Final = 60.0
+MAX_IN_A_ROW: Final = 50
+"""Deliveries that one slot sends without a look at who else waits."""
 MAX_RUNNING: Final = 64
 """Attempts at a time, to all webhooks together."""
 _LEASE_MARGIN_SECONDS: Final = 10.0
@@ -70,13 +72,15 @@ class WebhookWorker:
 
     async def run(self) -> None:
         """Look again and again, until cancelled; a failure is logged and tried again."""
-        swept = 0.0
+        swept = followed = 0.0
         loop = asyncio.get_running_loop()
         while True:
             more = False
             self._finished.clear()
             try:
-                more = await follow_record(self._hub)
+                if loop.time() - followed >= LOOK_SECONDS:
+                    more = await follow_record(self._hub)
+                    followed = 0.0 if more else loop.time()
                 more = await self.send_due() or more
                 if loop.time() - swept >= SWEEP_SECONDS:
                     swept = loop.time()
@@ -116,16 +120,12 @@ class WebhookWorker:
         return min(most - self._running[webhook.id], MAX_RUNNING - len(self._tasks))
 
     async def _begin(self, webhook: WebhookRecord, limit: int) -> int:
-        now, lease = clock.now(), clock.new_id()
-        seconds = self._hub.settings.webhook_timeout_seconds + _LEASE_MARGIN_SECONDS
         claimed = await self._hub.database.write(
-            lambda uow: uow.deliveries.claim(
-                webhook.id, limit, lease=lease, now=now, until=now + timedelta(seconds=seconds)
-            )
+            lambda uow: claim(uow, self._hub, webhook.id, limit, now=clock.now())
         )
         for delivery in claimed:
             self._running[webhook.id] += 1
-            task = asyncio.create_task(self._attempt(webhook, delivery), name="webhook attempt")
+            task = asyncio.create_task(self._attempts(webhook, delivery), name="webhook attempts")
             self._tasks.add(task)
             task.add_done_callback(lambda done: self._ended(done, webhook.id))
         return len(claimed)
@@ -137,31 +137,58 @@ class WebhookWorker:
             del self._running[webhook_id]
         self._finished.set()
 
-    async def _attempt(self, webhook: WebhookRecord, delivery: DeliveryRecord) -> None:
+    async def _attempts(self, webhook: WebhookRecord, delivery: DeliveryRecord) -> None:
+        """Try a delivery, and then the next one that is due, for as long as they arrive."""
+        next_one: tuple[WebhookRecord, DeliveryRecord] | None = (webhook, delivery)
         try:
-            outcome = await send_attempt(self._hub, self._exchange, webhook, delivery)
-            await settle(self._hub, delivery, outcome)
+            for _ in range(MAX_IN_A_ROW):
+                if next_one is None:
+                    return
+                next_one = await self._attempt(*next_one)
+            if next_one is not None:
+                # Taken and not tried: whoever looks next may have it at once.
+                _, left = next_one
+                await self._hub.database.write(lambda uow: uow.deliveries.give_back(left))
         except UnavailableError:
             # The receiver may have it already; it will have it again, under the same id.
-            log.warning("webhook_attempt_unkept", delivery=delivery.id)
+            log.warning("webhook_attempt_unkept", webhook=webhook.id)
+
+    async def _attempt(
+        self, webhook: WebhookRecord, delivery: DeliveryRecord
+    ) -> tuple[WebhookRecord, DeliveryRecord] | None:
+        hub = self._hub
+        try:
+            outcome = await send_attempt(hub, self._exchange, webhook, delivery)
         except Exception as exc:
+            # A mistake of ours counts as an attempt, or it would be made for ever.
             log.error("webhook_attempt_failed", delivery=delivery.id, error=type(exc).__name__)
+            outcome = Outcome(error="internal")
+        now = clock.now()
+
+        def unit(uow: UnitOfWork) -> tuple[Settled, WebhookRecord | None, list[DeliveryRecord]]:
+            settled = settle_attempt(uow, hub, delivery, outcome, now=now)
+            found = uow.webhooks.get(webhook.id)
+            if found is None or found.state != "enabled" or found.failing_since is not None:
+                return settled, None, []
+            return settled, found, list(claim(uow, hub, found.id, 1, now=now))
+
+        settled, found, claimed = await hub.database.write(unit)
+        if settled.disabled is not None:
+            hub.events.emit(
+                "webhook.disabled",
+                realm=settled.disabled.realm,
+                data={"id": settled.disabled.id, "reason": settled.disabled.disabled_reason},
+                subject=settled.disabled.id,
+            )
+        return (found, claimed[0]) if found is not None and claimed else None
 
 
-async def settle(hub: Hub, delivery: DeliveryRecord, outcome: Outcome) -> DeliveryRecord | None:
-    """Keep how an attempt went and tell who watches; return the delivery, None when it was lost."""
-    now = clock.now()
-    settled: Settled = await hub.database.write(
-        lambda uow: settle_attempt(uow, hub, delivery, outcome, now=now)
-    )
-    if settled.disabled is not None:
-        hub.events.emit(
-            "webhook.disabled",
-            realm=settled.disabled.realm,
-            data={"id": settled.disabled.id, "reason": settled.disabled.disabled_reason},
-            subject=settled.disabled.id,
-        )
-    return settled.delivery
+def claim(
+    uow: UnitOfWork, hub: Hub, webhook_id: str, limit: int, *, now: datetime
+) -> Sequence[DeliveryRecord]:
+    """Take up to `limit` deliveries that are due, for longer than an attempt can last."""
+    held = timedelta(seconds=hub.settings.webhook_timeout_seconds + _LEASE_MARGIN_SECONDS)
+    return uow.deliveries.claim(webhook_id, limit, lease=clock.new_id(), now=now, until=now + held)
 
 
 def forget_finished(uow: UnitOfWork, hub: Hub) -> None:

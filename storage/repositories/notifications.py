@@ -95,7 +95,7 @@ class Notifications(Repository[NotificationRecord]):
             return []
         statement = (
             update(notifications)
-            .where(_T.id.in_(ids), due)
+            .where(_T.id.in_(ids))
             .values(mail_at=TIME.encode(until), mail_attempts=_T.mail_attempts + 1)
             .returning(*self.mapping.columns)
         )

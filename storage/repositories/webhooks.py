@@ -14,9 +14,12 @@ from storage.records import DeliveryRecord, WebhookRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import TIME
 from storage.tables.telling import webhook_deliveries, webhooks
+from storage.transaction import BulkInsert
 
 _T = webhooks.c
 _D = webhook_deliveries.c
+_DELIVERIES: Mapping[DeliveryRecord] = Mapping(webhook_deliveries, DeliveryRecord)
+_ADD = BulkInsert(webhook_deliveries, _DELIVERIES.names)
 
 
 class Webhooks(Repository[WebhookRecord]):
@@ -82,13 +85,12 @@ class Webhooks(Repository[WebhookRecord]):
 class Deliveries(Repository[DeliveryRecord]):
     """Deliveries by id, which is also their `webhook-id`."""
 
-    mapping: Mapping[DeliveryRecord] = Mapping(webhook_deliveries, DeliveryRecord)
+    mapping = _DELIVERIES
     noun = "delivery"
 
-    def add(self, record: DeliveryRecord) -> bool:
-        """Owe an event to a webhook; False when it is owed already, or was."""
-        statement = self._insert_or_ignore().values(self.mapping.values(record))
-        return self._tx.core(statement).rowcount == 1
+    def add(self, *records: DeliveryRecord) -> None:
+        """Owe events to a webhook; one that is owed already fails the unit."""
+        self._tx.defer(_ADD, [self.mapping.row(one) for one in records])
 
     def get(self, webhook_id: str, id: str) -> DeliveryRecord | None:
         """Return a delivery of this webhook, or None."""
@@ -137,16 +139,18 @@ class Deliveries(Repository[DeliveryRecord]):
         Nobody else gets them before `until`: whoever took them may have died.
         """
         open_now = and_(_D.webhook_id == webhook_id, *_claimable(TIME.encode(now)))
-        chosen = select(_D.id).where(open_now).order_by(_D.next_at, _D.id).limit(limit)
+        # By the index alone: a second column would sort a whole backlog for every claim.
+        chosen = select(_D.id).where(open_now).order_by(_D.next_at).limit(limit)
         if not self._tx.is_sqlite:
             # In a statement of its own: inside an UPDATE the limit may be looked at anew per row.
+            # The rows are locked from here on.
             chosen = chosen.with_for_update(skip_locked=True)
         ids = list(self._tx.core(chosen).scalars())
         if not ids:
             return []
         statement = (
             update(webhook_deliveries)
-            .where(_D.id.in_(ids), open_now)
+            .where(_D.id.in_(ids))
             .values(lease=lease, leased_until=TIME.encode(until), attempts=_D.attempts + 1)
             .returning(*self.mapping.columns)
         )
@@ -156,6 +160,12 @@ class Deliveries(Repository[DeliveryRecord]):
         """Write down how an attempt went; None when another one has taken the delivery since."""
         where = [_D.id == id, _D.lease == lease]
         return self._change(where, lease=None, leased_until=None, **changes)
+
+    def give_back(self, delivery: DeliveryRecord) -> bool:
+        """Let go of a delivery that was taken and not tried; False when somebody has it since."""
+        where = [_D.id == delivery.id, _D.lease == delivery.lease]
+        attempts = delivery.attempts - 1
+        return self._change(where, lease=None, leased_until=None, attempts=attempts) is not None
 
     def replay(self, webhook_id: str, id: str | None, now: datetime) -> int:
         """Make a finished delivery, or every dead one but tests, due again; return how many."""

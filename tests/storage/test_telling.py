@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from storage.database import Database
+from storage.errors import ConflictError
 from storage.records import DeliveryRecord, NotificationRecord, UserRecord, WebhookRecord
 from storage.unit_of_work import UnitOfWork
 
@@ -44,8 +47,7 @@ def delivery(number: int, **fields: object) -> DeliveryRecord:
 async def fill(database: Database, count: int) -> None:
     def unit(uow: UnitOfWork) -> None:
         uow.webhooks.add(webhook())
-        for number in range(count):
-            assert uow.deliveries.add(delivery(number))
+        uow.deliveries.add(*(delivery(number) for number in range(count)))
 
     await database.write(unit)
 
@@ -79,6 +81,10 @@ async def test_a_delivery_is_taken_by_one_and_by_another_when_the_lease_ends(
     )
     assert kept is not None
     assert (kept.state, kept.lease) == ("delivered", None)
+    assert await database.write(lambda uow: uow.deliveries.give_back(first[1])) is False
+    held = next(one for one in again if one.id == "d001")
+    assert await database.write(lambda uow: uow.deliveries.give_back(held)) is True
+    assert [one.attempts for one in await take("four", NOW)] == [2]
 
 
 async def test_two_hubs_at_once_never_take_the_same(database_url: str) -> None:
@@ -105,12 +111,13 @@ async def test_two_hubs_at_once_never_take_the_same(database_url: str) -> None:
 async def test_a_leaf_is_owed_once_and_a_follower_moves_once(database: Database) -> None:
     await fill(database, 1)
 
-    def again(uow: UnitOfWork) -> tuple[bool, bool, bool]:
-        twice = uow.deliveries.add(delivery(0, attempts=5))
-        moved = uow.webhooks.advance("w1", 0, 10), uow.webhooks.advance("w1", 0, 10)
-        return (twice, *moved)
+    with pytest.raises(ConflictError):
+        await database.write(lambda uow: uow.deliveries.add(delivery(0, attempts=5)))
 
-    assert await database.write(again) == (False, True, False)
+    def twice(uow: UnitOfWork) -> tuple[bool, bool]:
+        return uow.webhooks.advance("w1", 0, 10), uow.webhooks.advance("w1", 0, 10)
+
+    assert await database.write(twice) == (True, False)
 
     def follow(uow: UnitOfWork) -> tuple[int | None, bool, bool, int | None]:
         before = uow.followers.get("people")
