@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz soak faults model lock docs clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz soak faults cluster model lock docs clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many ti
 
 model: $(VENV)/.dev ## every order of events a small world can meet, deeper and longer than in the tests
 	@WRIT_MODEL_DEPTH=8 WRIT_MODEL_WALKS=2000 $(BIN)/python -m pytest tests/model -q -s --timeout=3600
+
+cluster: $(VENV)/.dev ## two hub processes, NATS and sleep: 20 rounds of kills in mid-order
+	@WRIT_CLUSTER_ROUNDS=20 WRIT_CLUSTER_ORDERS=60 $(BIN)/python -m pytest tests/cluster/test_killed_processes.py -q -s --timeout=3600
 
 bench: $(VENV)/.dev ## the published numbers
 	@$(BIN)/python -m tests.benchmarks

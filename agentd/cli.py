@@ -67,7 +67,10 @@ def _shared(function: F) -> F:
 
 def _hub_options(function: F) -> F:
     options = [
-        click.option("--hub", help="WebSocket URL of the hub, with or without /ws/agent."),
+        click.option(
+            "--hub",
+            help="WebSocket URL of the hub, with or without /ws/agent; several with commas.",
+        ),
         click.option("--root", help="DID of the root key to believe."),
         click.option("--name", help="The name this agent wishes for."),
         click.option(
@@ -293,7 +296,7 @@ def _remember_hub(settings: AgentSettings) -> None:
     path = settings.data_dir / CONFIG_FILE
     if path.exists():
         return  # a person's file is theirs; the address stands in it or is given again
-    url = decide_destination(settings, None).hub_url
+    url = ",".join(decide_destination(settings, None).hub_urls)
     lines = [f"hub = {json.dumps(url)}", f"name = {json.dumps(settings.name)}"]
     if settings.insecure:
         lines.append("insecure = true")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from agentd.identity import (
     pin_root,
 )
 from agentd.log import configure_log, log
-from agentd.settings import AgentSettings, parse_hub_address
+from agentd.settings import AgentSettings, parse_hub_addresses
 from agentd.state import StateDatabase
 from agentd.state.facts import raise_clock
 from agentd.supervisor import keep_connected
@@ -45,13 +46,13 @@ Emit = Callable[[dict[str, object]], None]
 class Destination:
     """Where to, whom to believe there, and with what introduction."""
 
-    hub_url: str
+    hub_urls: tuple[str, ...]
     root: PublicKey | None
     join: JoinToken | None
 
 
 def decide_destination(settings: AgentSettings, pinned: PublicKey | None) -> Destination:
-    """Return the hub's URL and the root to believe, from settings and the pin.
+    """Return the hub's URLs and the root to believe, from settings and the pin.
 
     Raises:
         SettingsError: no hub is named, or nothing says whom to believe.
@@ -75,7 +76,7 @@ def decide_destination(settings: AgentSettings, pinned: PublicKey | None) -> Des
         raise SettingsError(
             "whom to believe? pass --root DID or --join TOKEN (or --trust-first-hub)"
         )
-    return Destination(parse_hub_address(address, insecure=settings.insecure), root, join)
+    return Destination(parse_hub_addresses(address, insecure=settings.insecure), root, join)
 
 
 def open_identity(settings: AgentSettings) -> tuple[Identity, StateDatabase]:
@@ -149,13 +150,13 @@ async def _run(
         identity,
         state,
         root=destination.root,
-        hub_url=destination.hub_url,
+        hub_url=destination.hub_urls[0],
         join=destination.join,
         announce=announce,
     )
     emit({"agentDid": identity.did, "fingerprint": agent.fingerprint})
     await agent.restore()
-    runner = _Runner(settings, agent, destination.hub_url, stopping)
+    runner = _Runner(settings, agent, destination.hub_urls, stopping)
     health = HealthServer(agent.report)
     await _start_health(health, settings)
     house = asyncio.create_task(agent.keep_house(), name="house")
@@ -183,21 +184,33 @@ async def _run(
 
 
 class _Runner:
-    """The connection of the moment, and what signals do to it."""
+    """The connection of the moment, and what signals do to it.
+
+    Of several addresses one after the other is tried, beginning anywhere: a fleet spreads over
+    them, and whoever loses one hub process goes on to the next.
+    """
 
     def __init__(
-        self, settings: AgentSettings, agent: Agent, hub_url: str, stopping: asyncio.Event
+        self,
+        settings: AgentSettings,
+        agent: Agent,
+        hub_urls: tuple[str, ...],
+        stopping: asyncio.Event,
     ) -> None:
         self._settings = settings
         self._agent = agent
-        self._hub_url = hub_url
+        self._hub_urls = hub_urls
+        self._turn = random.randrange(len(hub_urls))  # noqa: S311
         self._stopping = stopping
         self._connection: Connection | None = None
 
     async def attempt(self) -> Outcome:
         """Make one attempt at being connected."""
+        hub_url = self._hub_urls[self._turn % len(self._hub_urls)]
+        self._turn += 1
+        self._agent.uploads.dial(hub_url)
         self._connection = Connection(
-            self._hub_url, settings=self._settings, clock=self._agent.clock, owner=self._agent
+            hub_url, settings=self._settings, clock=self._agent.clock, owner=self._agent
         )
         try:
             outcome = await self._connection.run()

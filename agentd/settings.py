@@ -24,6 +24,7 @@ from protocol.messages.fields import Labels
 
 CONFIG_FILE: Final = "config.toml"
 SOCKET_PATH: Final = "/ws/agent"
+MAX_HUB_ADDRESSES: Final = 16
 _MAX_SETTING_FILE_BYTES: Final = 64 * 1024
 _DID: Final = "did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}"
 _LOOPBACK: Final = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
@@ -51,6 +52,7 @@ class AgentSettings(BaseModel):
 
     data_dir: Path
     hub: str = ""
+    """WebSocket URL of the hub; several, with commas, where it has several processes."""
     root: Annotated[str, Field(pattern=f"^({_DID})?$")] = ""
     join: SecretStr | None = None
     name: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,62}$")] = Field(
@@ -159,6 +161,18 @@ def parse_hub_address(text: str, *, insecure: bool) -> str:
     if not trimmed.endswith(SOCKET_PATH):
         trimmed += SOCKET_PATH
     return urlunsplit((scheme, host, trimmed, "", ""))
+
+
+def parse_hub_addresses(text: str, *, insecure: bool) -> tuple[str, ...]:
+    """Return the WebSocket URLs of the processes of one hub, written with commas between.
+
+    Raises:
+        HubAddressError: one of them is none, or there are none or too many.
+    """
+    parts = [part for part in text.split(",") if part.strip()]
+    if not 1 <= len(parts) <= MAX_HUB_ADDRESSES:
+        raise HubAddressError(f"a hub has 1 to {MAX_HUB_ADDRESSES} addresses")
+    return tuple(dict.fromkeys(parse_hub_address(part, insecure=insecure) for part in parts))
 
 
 def is_loopback(host: str) -> bool:

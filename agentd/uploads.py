@@ -30,12 +30,16 @@ class Uploads:
         self, outlet: Outlet, *, hub_url: str, insecure: bool, upload_seconds: float
     ) -> None:
         self._outlet = outlet
-        self._base = hub_url.replace("ws", "http", 1)
+        self.dial(hub_url)
         self._insecure = insecure
         self._seconds = upload_seconds
         self._turn = asyncio.Lock()
         self._waiting: tuple[str, asyncio.Future[UploadGrant]] | None = None
         self._request_id: str | None = None
+
+    def dial(self, hub_url: str) -> None:
+        """Take addresses without a host to be at this hub process."""
+        self._base = hub_url.replace("ws", "http", 1)
 
     async def send(self, intent_id: str, data: bytes) -> str:
         """Upload `data` and return its SHA-256 in hex.

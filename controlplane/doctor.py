@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from controlplane.bus.open_bus import check_bus_server
 from controlplane.identity import HubIdentity
 from controlplane.settings import HubSettings
 from controlplane.wrapping_keys import load_wrapping_keys
@@ -35,6 +36,8 @@ async def examine(settings: HubSettings) -> dict[str, Any]:
         _check_disk(settings),
         _check_conditions(),
         await _check_database(settings),
+        await _check_bus(settings),
+        _check_shared_files(settings),
         await _check_secrets(settings),
     ]
     return {"settings": rows, "checks": checks}
@@ -128,3 +131,22 @@ async def _check_database(settings: HubSettings) -> dict[str, str]:
     finally:
         await database.close()
     return _row("database", "ok", "answers, and its schema is this version's")
+
+
+async def _check_bus(settings: HubSettings) -> dict[str, str]:
+    if not settings.bus_url:
+        return _row("bus", "ok", "in process: this process is the whole hub")
+    try:
+        await check_bus_server(settings)
+    except Error as exc:
+        return _row("bus", "broken", f"{exc.message} [{exc.code}]")
+    return _row("bus", "ok", "answers")
+
+
+def _check_shared_files(settings: HubSettings) -> dict[str, str]:
+    if settings.bus_url and not settings.files_url:
+        says = "files go to this machine's folder: other processes of the hub do not find them"
+        return _row("files", "unsafe", says)
+    return _row(
+        "files", "ok", settings.files_url.partition("?")[0] or "a folder in the data folder"
+    )

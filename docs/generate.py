@@ -81,7 +81,8 @@ the first column.
 
 MEANING = {
     "accept_empty_state": "start from nothing although this agent has a key",
-    "bus_url": "`nats://...` for several hubs; in process otherwise",
+    "bus_url": "`nats://...` for several processes of one hub; in process otherwise",
+    "bus_credentials_file": "file with a NATS user's JWT and seed",
     "checkpoint_proof_seconds": "how long the hub may take to prove that its record only grew",
     "clock_skew_seconds": "how far clocks of agents may be off",
     "data_dir": "where keys, database and files lie",

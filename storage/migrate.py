@@ -62,7 +62,7 @@ def prepare(connection: Connection, *, upgrade: bool) -> None:
     """Leave the database at `head`, all or nothing, in the caller's transaction.
 
     One that a newer version has migrated is left as it is, when that version said that this one
-    can work with it (docs/adr/0009).
+    can work with it (docs/adr/0010).
 
     Args:
         connection: inside a transaction; on SQLite with foreign keys off.

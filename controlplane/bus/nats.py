@@ -407,3 +407,28 @@ class NatsBus:
             self._metrics.dropped.labels("unreadable").inc()
         except Exception as exc:
             log.warning("question_unanswered", error=type(exc).__name__)
+
+
+async def check_server(url: str, credentials: Path | None) -> None:
+    """Return when the server lets us in; `BusUnavailableError` when it does not."""
+    client = Client()
+    servers = [one.strip() for one in url.split(",") if one.strip()]
+
+    async def failed(exc: Exception) -> None:
+        """Say nothing: whoever asked is told."""
+
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS * 2):
+            await client.connect(
+                servers=servers,
+                allow_reconnect=False,
+                connect_timeout=CONNECT_SECONDS,
+                error_cb=failed,
+                user_credentials=str(credentials) if credentials else None,
+            )
+            await client.flush(timeout=CONNECT_SECONDS)
+    except (nats.errors.Error, TimeoutError, OSError) as exc:
+        raise BusUnavailableError("the server of the bus does not answer") from exc
+    finally:
+        with contextlib.suppress(Exception):
+            await client.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from controlplane.bus.base import Bus, Sealer
 from controlplane.bus.in_process import InProcessBus
 from controlplane.errors import SettingsError
@@ -26,13 +28,7 @@ def open_bus(
     """
     if not settings.bus_url:
         return InProcessBus(member)
-    if not settings.bus_url.startswith(("nats://", "tls://")):
-        raise SettingsError("bus_url: nats://host:port or tls://host:port")
-    try:
-        from controlplane.bus.nats import NatsBus
-    except ImportError as exc:
-        raise SettingsError("bus_url: NATS needs the extra: pip install 'writd[nats]'") from exc
-    return NatsBus(
+    bus: Bus = _nats(settings).NatsBus(
         settings.bus_url,
         member=member,
         hub=hub,
@@ -40,3 +36,26 @@ def open_bus(
         metrics=metrics,
         credentials=settings.bus_credentials_file,
     )
+    return bus
+
+
+async def check_bus_server(settings: HubSettings) -> None:
+    """Return when the server of the bus lets this hub in; nothing is left there.
+
+    Raises:
+        SettingsError: no such bus, or it is not installed.
+        BusUnavailableError: it does not answer.
+    """
+    await _nats(settings).check_server(settings.bus_url, settings.bus_credentials_file)
+
+
+def _nats(settings: HubSettings) -> ModuleType:
+    if settings.effective_database_url.startswith("sqlite"):
+        raise SettingsError("bus_url: several processes of a hub need Postgres, not SQLite")
+    if not settings.bus_url.startswith(("nats://", "tls://")):
+        raise SettingsError("bus_url: nats://host:port or tls://host:port")
+    try:
+        from controlplane.bus import nats
+    except ImportError as exc:
+        raise SettingsError("bus_url: NATS needs the extra: pip install 'writd[nats]'") from exc
+    return nats

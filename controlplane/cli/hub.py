@@ -77,7 +77,7 @@ def init(session: Session, /, **flags: Any) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="8080; 0 lets the system choose.")
 @_data_dir
 @_database_url
-@click.option("--bus-url", help="nats://... for several hubs.")
+@click.option("--bus-url", help="nats://... for several processes of one hub.")
 @_config
 @click.pass_obj
 def run(session: Session, /, **flags: Any) -> None:
@@ -112,6 +112,7 @@ def run(session: Session, /, **flags: Any) -> None:
 @hub.command("doctor")
 @_data_dir
 @_database_url
+@click.option("--bus-url", help="nats://... for several processes of one hub.")
 @_config
 @click.option("--all", "show_all", is_flag=True, help="Settings at their defaults too.")
 @click.pass_context

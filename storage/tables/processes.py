@@ -27,4 +27,4 @@ leases = Table(
 """`fence` grows with every new holder: what an earlier one does late is told apart by it."""
 
 schema_floor = Table("schema_floor", metadata, text("revision", primary_key=True))
-"""One row: the oldest revision whose code can work with this schema (docs/adr/0009)."""
+"""One row: the oldest revision whose code can work with this schema (docs/adr/0010)."""

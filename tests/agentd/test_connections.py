@@ -11,7 +11,7 @@ import pytest
 from agentd.connection import End, Outcome
 from agentd.errors import HubAddressError, IdentityError
 from agentd.identity import load_identity, load_root, prepare_next_key
-from agentd.settings import AgentSettings, parse_hub_address
+from agentd.settings import AgentSettings, parse_hub_address, parse_hub_addresses
 from agentd.supervisor import decide_delay_seconds
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
 from protocol.key_rotation import verify_key_rotation
@@ -238,3 +238,12 @@ def test_delays_have_full_jitter(
     ]
     assert (delays[0], delays[2]) == (lowest, highest)
     assert delays == sorted(delays)
+
+
+def test_several_addresses_of_one_hub_are_each_judged_and_bounded() -> None:
+    both = parse_hub_addresses("wss://a.example, wss://b.example/,wss://a.example", insecure=False)
+    assert both == ("wss://a.example/ws/agent", "wss://b.example/ws/agent")
+    with pytest.raises(HubAddressError):
+        parse_hub_addresses("wss://a.example,ws://b.example", insecure=False)
+    with pytest.raises(HubAddressError):
+        parse_hub_addresses(",".join(f"wss://h{n}.example" for n in range(17)), insecure=False)

@@ -75,7 +75,7 @@ class Hub:
         self.process = WritProcess(
             "hub", words + self._database, log=self.log, env={**self._env, **armed, **env}
         )
-        self.url = str(self.process.wait_line(ready=True)["url"])
+        self.url = str(self.process.wait_line(ready=True, seconds=90)["url"])
         self._port = urlsplit(self.url).port or 0
         return self.process
 
