@@ -8,10 +8,10 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz soak faults cluster model lock docs clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults cluster model lock docs clean chromium
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 # One environment for people who run Writ, and the same with the test tools for those who build it.
 $(VENV)/.hub: requirements/hub.txt pyproject.toml
@@ -70,6 +70,10 @@ format: $(VENV)/.dev ## put the code into its one form
 
 fuzz: $(VENV)/.dev ## three minutes of hostile frames
 	@$(BIN)/python -m tests.protocol.fuzz_envelope --seconds 180
+
+fuzz-rest: $(VENV)/.dev ## ten minutes of hostile requests to every operation, on both databases
+	@$(BIN)/python -m tests.controlplane.rest.fuzz --seconds 300
+	@$(BIN)/python -m tests.controlplane.rest.fuzz --seconds 300 --postgres
 
 faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
 	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from controlplane.errors import BadRequestError, HubError, InvalidFieldError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_NUL = re.compile(r"\\u0000")
+_MAX_WHOLE_CHARS: Final = 400
 
 
 class BodyTooLargeError(HubError):
@@ -38,18 +41,27 @@ def parse_json_body(data: bytes, content_type: str) -> Any:
 
     Raises:
         UnsupportedMediaTypeError: the content type is not JSON.
-        BadRequestError: not JSON; or a key twice, NaN, or half a surrogate pair.
+        BadRequestError: not JSON; or a key twice, a number without a value, half a surrogate
+            pair, or U+0000.
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMediaTypeError("send application/json")
     try:
         text = data.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+        )
     except (ValueError, RecursionError) as exc:
         raise BadRequestError("the body is not JSON") from exc
     # Escapes can spell what UTF-8 cannot; encoding finds it without walking the value.
     if "\\u" in text:
+        if _NUL.search(text) and _holds_nul(value):
+            raise BadRequestError("the body holds U+0000, which no text here may")
         try:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         except (UnicodeEncodeError, RecursionError, ValueError) as exc:
@@ -121,6 +133,34 @@ def _unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     if len(value) != len(pairs):
         raise ValueError("a key twice")
     return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number too large to have a value")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_WHOLE_CHARS:
+        raise ValueError("a number too long to have a use")
+    return int(text)
+
+
+def _holds_nul(value: Any) -> bool:
+    """Whether U+0000 is in some text; databases take none, and some readers stop at one."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if "\x00" in one:
+                return True
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -127,6 +127,8 @@ class Router:
         return self._pages(path, headers, own_prefix(self._hub.settings.public_url, headers))
 
     def _match(self, path: str) -> tuple[dict[str, Operation], dict[str, str]] | None:
+        if "\x00" in path:
+            return None  # in no name there is, and no database could look for it
         fixed = self._fixed.get(path)
         if fixed is not None:
             return fixed, {}

@@ -251,10 +251,8 @@ def _check_not_orderer(uow: UnitOfWork, intent: IntentRecord | None, decider: st
     if intent is None:
         return
     gave = {intent.signer, intent.on_behalf_of, *_behind(uow, intent.submitted_by)}
-    names = {decider}
-    if decider.startswith("user:") or uow.person_keys.get_by_did(decider) is not None:
-        names |= names_of(uow, decider)
-    if not gave.isdisjoint(names):
+    # The agent sees a name or a key; only the hub knows which of them are one person's.
+    if not gave.isdisjoint(names_of(uow, decider)):
         raise AccessDeniedError("who gave the order does not decide about it")
 
 

@@ -187,11 +187,21 @@ def refusal_and_approval(stage: Stage, tally: Tally, made: dict[str, Any]) -> No
     tally.add(asked)
     request = wait_until(lambda: stage.writ("approvals", "list")["items"], "an approval request")[0]
     check(request["tool"] == "shell.exec", "the agent holds it and asks")
-    stage.writ("approvals", "approve", request["id"], "--sign", made["operatorKeyFile"])
+    own = ("approvals", "approve", request["id"], "--sign", made["operatorKeyFile"])
+    stage.writ(*own, expect=4)
+    check(True, "who gave the order does not approve it, by whatever key of theirs")
+    ann = str(stage.folder / "ann.pem")
+    did = stage.writ("keys", "new", ann)["did"]
+    lend = ("--action", "writ.approve", "--sign", made["rootKeyFile"])
+    stage.writ("delegations", "issue", did, *lend)
+    stage.writ("approvals", "approve", request["id"], "--sign", ann)
     done = wait_until(
         lambda: finished(stage.writ("intents", "show", asked["id"])), "the approved order's end"
     )
-    check(done["result"]["output"]["exitCode"] == 0, "approved with an operator's own signature")
+    check(
+        done["result"]["output"]["exitCode"] == 0,
+        "approved by a second person, Ann, with her own key",
+    )
     tally.approved += 1
 
     signed = stage.writ(

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from protocol.approvals import call_digest
 from protocol.envelope import parse_document
 from tests.interaction.fixtures import Fleet
-from tests.interaction.people import add_person
+from tests.interaction.people import Approver, add_person, new_approver
 from tests.interaction.processes import wait_until
 
 UNAME = {"argv": ["uname", "-s"]}
 
 
-def decide(fleet: Fleet, asked: dict[str, Any], *, approved: bool, key: str = "operator") -> Any:
+def decide(
+    fleet: Fleet, asked: dict[str, Any], *, approved: bool, by: Approver | None = None
+) -> Any:
+    """Decide by a person's own key; without `by` it is the key of whoever gave the order."""
     payload = {
         "requestId": asked["requestId"],
         "callDigest": asked["callDigest"],
         "approved": approved,
-        "approver": fleet.system.hub.made[f"{key}Did"],
+        "approver": fleet.system.hub.made["operatorDid"] if by is None else by.did,
+        **({} if by is None else {"proof": by.proof}),
     }
-    document = fleet.system.seal("tool_approval_response", asked["agent"], payload, key=key)
+    document = fleet.system.seal(
+        "tool_approval_response",
+        asked["agent"],
+        payload,
+        key="operator" if by is None else "",
+        signer=None if by is None else by.key,
+    )
     body = {"document": document.wire.decode()}
     return fleet.system.rest.send("POST", f"/approvals/{asked['id']}/signed", body)
 
 
-def test_a_held_order_runs_once_approved_by_somebodys_own_key(fleet: Fleet) -> None:
+@pytest.fixture(scope="module")
+def ann(fleet: Fleet) -> Approver:
+    """Somebody beside the first admin, who gives the orders here."""
+    return new_approver(fleet.system, "ann")
+
+
+def test_a_held_order_runs_once_approved_by_somebodys_own_key(fleet: Fleet, ann: Approver) -> None:
     system = fleet.system
     intent = system.order_with(fleet.worker, "shell.exec", UNAME)
     asked = system.pending_approval(intent)
@@ -33,7 +51,7 @@ def test_a_held_order_runs_once_approved_by_somebodys_own_key(fleet: Fleet) -> N
     assert (asked["rule"], asked["people"]) == ("anyone-approves", 1)
     assert asked["callDigest"] == call_digest(intent_id=intent, tool="shell.exec", arguments=UNAME)
     assert system.intent(intent)["state"] in ("dispatched", "accepted")
-    decided = decide(fleet, asked, approved=True)
+    decided = decide(fleet, asked, approved=True, by=ann)
     assert decided.status == 200
     ended = system.end(intent)
     assert ended["state"] == "succeeded"
@@ -41,18 +59,18 @@ def test_a_held_order_runs_once_approved_by_somebodys_own_key(fleet: Fleet) -> N
     result = parse_document(ended["documents"]["result"]).payload
     [decision] = ended["documents"]["approvals"]
     assert result["approvals"] == [parse_document(decision).id]
-    assert decide(fleet, asked, approved=True).status == 409
+    assert decide(fleet, asked, approved=True, by=ann).status == 409
 
 
-def test_a_denial_is_final_and_nothing_is_started(fleet: Fleet) -> None:
+def test_a_denial_is_final_and_nothing_is_started(fleet: Fleet, ann: Approver) -> None:
     system = fleet.system
     argv = ["uname", "-a"]
     intent = system.order(fleet.worker, "shell.exec", argv=argv)
     asked = system.pending_approval(intent)
-    assert decide(fleet, asked, approved=False).status == 200
+    assert decide(fleet, asked, approved=False, by=ann).status == 200
     ended = system.end(intent)
     assert (ended["state"], ended["result"]["error"]["code"]) == ("refused", "approval_denied")
-    assert decide(fleet, asked, approved=True).status == 409
+    assert decide(fleet, asked, approved=True, by=ann).status == 409
 
 
 def test_nobody_deciding_in_time_is_approval_expired(fleet: Fleet) -> None:
@@ -67,6 +85,9 @@ def test_who_gave_the_order_does_not_decide_about_it(fleet: Fleet) -> None:
     asked = system.pending_approval(intent)
     own = system.rest.send("POST", f"/approvals/{asked['id']}/approve", {})
     assert own.status == 403
+    # Nor by the key that is theirs: to the agent it is somebody else, the hub knows better.
+    signed = decide(fleet, asked, approved=True)
+    assert (signed.status, signed.code) == (403, "forbidden")
     system.rest.post(f"/intents/{intent}/cancel", {})
     assert system.end(intent)["state"] == "cancelled"
 
@@ -96,18 +117,18 @@ def test_a_person_with_the_role_decides_and_the_hub_vouches(fleet: Fleet) -> Non
     assert decision.sender_did == system.hub.did
 
 
-def test_a_decision_over_another_call_is_not_taken(fleet: Fleet) -> None:
+def test_a_decision_over_another_call_is_not_taken(fleet: Fleet, ann: Approver) -> None:
     system = fleet.system
     intent = system.order(fleet.worker, "shell.exec", argv=["uname", "-r"])
     asked = system.pending_approval(intent)
     other = {**asked, "callDigest": call_digest(intent_id=intent, tool="echo", arguments={})}
-    assert decide(fleet, other, approved=True).status == 422
+    assert decide(fleet, other, approved=True, by=ann).status == 422
     assert system.rest.get(f"/approvals/{asked['id']}")["state"] == "pending"
-    assert decide(fleet, asked, approved=True).status == 200
+    assert decide(fleet, asked, approved=True, by=ann).status == 200
     assert system.end(intent)["state"] == "succeeded"
 
 
-def test_a_held_order_survives_a_kill_of_the_agent(fleet: Fleet) -> None:
+def test_a_held_order_survives_a_kill_of_the_agent(fleet: Fleet, ann: Approver) -> None:
     system = fleet.system
     rule = {
         "id": "ask",
@@ -120,7 +141,7 @@ def test_a_held_order_survives_a_kill_of_the_agent(fleet: Fleet) -> None:
         intent = system.order_with(agent, "files.write", params)
         asked = system.pending_approval(intent)
         agent.kill()
-        assert decide(fleet, asked, approved=True).status == 200
+        assert decide(fleet, asked, approved=True, by=ann).status == 200
         agent.start()
         assert system.end(intent)["state"] == "succeeded"
         assert agent.lines("witness") == ["done"]

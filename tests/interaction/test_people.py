@@ -4,45 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from controlplane.key_files import save_private_key
-from protocol.keys import SigningKey
-from tests.interaction.people import add_person
+from tests.interaction.people import add_person, new_person
 from tests.interaction.processes import WritProcess, environment, wait_until
 from tests.interaction.rest import Answer
 from tests.interaction.system import Agent, System
-
-
-def new_person(system: System, name: str, *, realms: list[str] | None = None) -> tuple[str, str]:
-    """A person with a key of their own who may approve: their DID and key file."""
-    key = SigningKey.from_seed(secrets.token_bytes(32))
-    folder = system.folder / "people" / name
-    folder.mkdir(parents=True, mode=0o700)
-    path = folder / "key.pem"
-    save_private_key(path, key)
-    capability: dict[str, Any] = {"action": "writ.approve"}
-    if realms is not None:
-        capability["realms"] = realms
-    link = system.seal(
-        "delegation",
-        "*",
-        {
-            "subject": key.public_key.did,
-            "capabilities": [capability],
-            "conditions": [],
-            "notBefore": (datetime.now(UTC) - timedelta(minutes=1))
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-            "maxDepth": 0,
-            "parent": None,
-        },
-        key="root",
-    )
-    system.rest.post("/delegations/signed", {"document": link.wire.decode()})
-    return key.public_key.did, str(path)
 
 
 def ask(system: System, agent: Agent, people: int, who: list[str], **more: Any) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.interaction.people import new_approver
 from tests.interaction.processes import CHECKOUT, environment
 from tests.interaction.system import Agent, System
 
@@ -372,11 +373,20 @@ def test_an_order_is_handed_over_watched_and_shown(desk: Desk) -> None:
     assert desk.json("intents", "show", handed["id"])["state"] == "succeeded"
 
 
+def test_a_mistyped_action_is_answered_with_the_one_that_was_meant(desk: Desk) -> None:
+    said = desk.writ("run", "worker", "eco")
+    assert (said.code, said.err.splitlines()[-1]) == (4, "did you mean echo?")
+    said = desk.writ("run", "worker", "zzz.qqq")
+    assert said.err.splitlines()[-1].startswith("it can do: echo, files.list, files.read")
+
+
 def test_a_call_that_asks_is_approved_by_a_signing_operator(desk: Desk) -> None:
     asked = desk.json("run", "worker", "http.get", "-p", "url=http://127.0.0.1:1/", "--detach")
     waiting = desk.system.pending_approval(asked["id"])
     assert desk.json("approvals", "show", waiting["id"])["tool"] == "http.get"
-    operator = desk.system.hub.made["operatorKeyFile"]
+    own = desk.system.hub.made["operatorKeyFile"]
+    assert_one_line(desk.writ("approvals", "approve", waiting["id"], "--sign", own), 4)
+    operator = str(new_approver(desk.system, "ann").key_file)
     desk.json("approvals", "approve", waiting["id"], "--sign", operator)
     assert desk.system.end(asked["id"])["state"] == "failed"  # nothing listens there
     assert_one_line(desk.writ("approvals", "reject", waiting["id"], "--sign", operator), 5)

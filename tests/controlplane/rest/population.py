@@ -66,6 +66,8 @@ async def populate(served: ServedHub, realm: str) -> Population:
     sent = await lead.send("POST", "/api/v1/files", raw=form, headers=FORM_TYPE)
     assert sent.status == 201, sent.data
     ids["file"] = sent.json["id"]
+    hook = {"url": "http://127.0.0.1:1/", "events": ["webhook.*"], "realm": realm}
+    ids["webhook"] = (await _made(lead, "/api/v1/webhooks", hook))["id"]
     ids |= await _permits(lead, realm, ids)
     ids |= await _work(served, lead, worker, realm)
     return Population(realm, ids, lead, (worker, applicant))
