@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from controlplane.api.operation import Body, Call, Reply, View, operation
+from controlplane.api.shapes import JsonObject
 from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.notifications.families import FAMILIES, title_of
 from controlplane.notifications.service import (
@@ -32,7 +33,7 @@ class NotificationView(View):
     title: str
     realm: str | None
     subject: str
-    data: dict[str, Any]
+    data: JsonObject
     created_at: str
     read_at: str | None
 
