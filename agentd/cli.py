@@ -247,7 +247,16 @@ def _run(
 
     as_json = _as_json(ctx)
 
+    hinted: object = None
+
     def emit(line: dict[str, object]) -> None:
+        nonlocal hinted
+        if not as_json and "state" in line:
+            # What to do is said once; that it goes on asking, each time.
+            hint, line = line.get("hint"), {k: v for k, v in line.items() if k != "hint"}
+            if hint != hinted and (hint is not None or line["state"] != "connecting"):
+                hinted = hint
+                line = line if hint is None else {**line, "hint": hint}
         try:
             sys.stdout.write((json.dumps(line) if as_json else _for_people(line)) + "\n")
             sys.stdout.flush()
@@ -270,12 +279,17 @@ def _for_people(line: dict[str, object]) -> str:
         return (
             f"agent        {line['agentDid']}\nfingerprint  {line['fingerprint'] or 'unknown yet'}"
         )
-    facts = "".join(f"  {name}={value}" for name, value in line.items() if name != "state")
+    shown = {name: value for name, value in line.items() if name not in ("state", "hint")}
+    facts = "".join(f"  {name}={value}" for name, value in shown.items())
     if line.get("trustedFirstHub"):
         return (
             "WARNING: the root of the first hub that answered is trusted from now on.\n"
             f"         Compare before you rely on it:{facts}"
         )
+    if "hint" in line:
+        import textwrap
+
+        facts += "\n" + textwrap.indent(textwrap.fill(str(line["hint"]), 72), "    ")
     return f"{line['state']}{facts}"
 
 

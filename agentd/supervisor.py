@@ -16,8 +16,9 @@ Announce = Callable[..., None]
 
 # The hub gives strangers one answer for all of these, so that is all that can be said here.
 _AUTH_FAILED_HINT: Final = (
-    "a join token that is expired, used or for another name (make one: writ join-tokens create), "
-    "or this agent's key was revoked"
+    "The join token is expired, used or for another name: have a new one made "
+    "(writ join-tokens create), stop this and start it with the new one. Without a token: "
+    "this agent's key was revoked. It goes on asking."
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import json
 import re
 import sys
@@ -225,6 +227,8 @@ def _print_intent(session: Session, intent: dict[str, Any], *, details: bool = F
     error = result.get("error")
     if error:
         session.printer.say(f"{error.get('code')}: {error.get('message')}")
+        if error.get("code") == "unknown_action":
+            _say_what_it_can(session, str(intent["agent"]), str(intent["action"]))
     rule = (result.get("decision") or {}).get("rule")
     if rule and (details or error):
         session.printer.say(f"decided by rule {rule}")
@@ -234,6 +238,18 @@ def _print_intent(session: Session, intent: dict[str, Any], *, details: bool = F
         columns: list[Column] = [("created", "createdAt"), ("finished", "finishedAt")]
         columns += [("by", "submittedBy"), ("realm", "realm"), ("params", "params")]
         session.printer.record(intent, columns)
+
+
+def _say_what_it_can(session: Session, agent: str, action: str) -> None:
+    """Name the action that was perhaps meant, else all there are."""
+    with contextlib.suppress(CliError):
+        found = session.client.get(f"/agents/{segment(agent)}")
+        known = sorted(str(one["name"]) for one in found["actions"])
+        near = difflib.get_close_matches(action, known, n=1)
+        if near:
+            session.printer.say(f"did you mean {near[0]}?")
+        elif known:
+            session.printer.say(f"it can do: {', '.join(known)}")
 
 
 def _print_batch(session: Session, batch: dict[str, Any]) -> None:

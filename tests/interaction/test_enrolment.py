@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.interaction.fixtures import Fleet
+from tests.interaction.processes import CHECKOUT, COMMAND, environment
 from tests.interaction.system import System
 
 MakeSystem = Callable[..., System]
@@ -28,6 +31,39 @@ def test_a_token_that_approves_lets_one_agent_in_and_no_second(fleet: Fleet) -> 
         assert "auth_failed" in second.state("refused")["reason"]
         known = [one["did"] for one in system.rest.items("/registrations")]
         assert second.did not in known
+
+
+def test_a_used_up_token_is_asked_with_again_and_a_person_told_once_what_to_do(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    system = fleet.system
+    body = {"autoApprove": True, "name": "spent*", "expiresInSeconds": 60}
+    made = system.rest.post("/join-tokens", body)
+    assert system.rest.send("DELETE", f"/join-tokens/{made['id']}").status == 204
+    words = ("agent", "run", "--data-dir", str(tmp_path / "agent"), "--name", "spent")
+    agent = subprocess.Popen(
+        [*(one for one in COMMAND if one != "--json"), *words],
+        env=environment(WRIT_AGENT_JOIN=made["token"]),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert agent.stdout is not None
+        told = []
+        while sum(line.startswith("refused") for line in told) < 3:
+            line = agent.stdout.readline()
+            assert line, told
+            told.append(line)
+    finally:
+        agent.terminate()
+        agent.wait(15)
+    said = "".join(told)
+    assert said.count("writ join-tokens create") == 1
+    hint = [line for line in told if line.startswith("    ")]
+    assert all(len(line) <= 80 for line in hint)
+    assert "".join(hint).split()[-4:] == ["It", "goes", "on", "asking."]
 
 
 def test_agent_and_hub_show_the_same_fingerprint_and_approval_lets_it_in(fleet: Fleet) -> None:
