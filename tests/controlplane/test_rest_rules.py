@@ -24,6 +24,7 @@ PUBLIC_PATHS = {
     "/docs/page.css",
     "/api/v1/login",
     "/api/v1/login/device",
+    "/api/v1/login/link",
     "/api/v1/login/methods",
     "/api/v1/login/oidc/{name}",
     "/api/v1/login/oidc/{name}/callback",

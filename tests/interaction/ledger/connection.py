@@ -295,4 +295,15 @@ ROWS: Final = (
         "protocol/test_session_handshake.py::"
         "test_work_before_register_ack_is_refused_by_a_pending_hub",
     ),
+    row(
+        "connection.tokens",
+        "4",
+        "a `token_request` about an order the agent holds is answered by a `token_grant`: an "
+        "audience-bound token that lives a minute, or by an error",
+        "controlplane/test_tokens.py::"
+        "test_an_agent_shows_a_service_which_order_it_works_on_and_for_whom",
+        "controlplane/test_tokens.py::test_no_token_for_the_order_of_somebody_who_is_gone",
+        "interaction/test_tokens.py::"
+        "test_an_agent_calls_a_service_and_the_service_knows_for_which_order_and_for_whom",
+    ),
 )
