@@ -9,14 +9,17 @@ status of 401 or 403 is a door that stays shut, and everything else one that ope
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from controlplane import clock
 from controlplane.access.api_keys import new_api_key
+from controlplane.access.cross_site import SAFE_METHODS
 from controlplane.access.permissions import (
     LADDER,
     PERMISSIONS,
@@ -28,9 +31,11 @@ from controlplane.access.permissions import (
 from controlplane.api.operation import PUBLIC, Operation
 from controlplane.api.routes import OPERATIONS
 from controlplane.first_start import key_record
+from protocol.envelope import seal_document
 from storage.records import MemberRecord, RealmRecord, UserRecord
 from storage.unit_of_work import UnitOfWork
-from tests.controlplane.hubs import ServedHub
+from tests.controlplane.hub.world import ScriptedAgent
+from tests.controlplane.hubs import OWNER_PASSWORD, ServedHub
 
 SNAPSHOT = Path(__file__).parent / "access_matrix.txt"
 NOBODYS_ID = "0198f000-0000-7000-8000-000000000000"
@@ -44,20 +49,27 @@ SESSIONS_ONLY = {
     "DELETE /api/v1/me/passkeys/{id}",
 }
 """Shut to every key: a key lets no machine in, nor changes how one signs in."""
-COLUMNS = (*PEOPLE, "revoked")
+DEAD = ("revoked", "expired", "disabled")
+"""Keys that were good once: taken back, out of time, and of somebody who may not come in."""
+COLUMNS = (*PEOPLE, *DEAD)
+BROWSERS = ("page", "forged")
+"""The owner's session as a cookie: sent by a page of the hub, and by another site's."""
+SHOWN = (*COLUMNS, "agent", *BROWSERS)
 HEAD = (
     "# Route by route: the status each gets. Roles are those of realm `default`; `nobody` is\n"
-    "# signed in without a role, `elsewhere` owns another realm, `revoked` shows a revoked\n"
-    "# key. `scopes` are those that open the door to an owner's key. See test_access_matrix.py.\n"
+    "# signed in without a role, `elsewhere` owns another realm. `revoked`, `expired` and\n"
+    "# `disabled` show an owner's dead key, `agent` what an agent has: a document it signed.\n"
+    "# `page` is an owner's browser, `forged` the same browser sent by another site. `scopes`\n"
+    "# are those that open the door to an owner's key. See test_access_matrix.py.\n"
 )
 
 
 @dataclass(frozen=True)
 class Cast:
-    """A key for each column and scope; None for nobody at all."""
+    """What each column and scope sends along: an `Authorization`, a cookie, or nothing."""
 
-    keys: dict[str, str | None]
-    scoped: dict[str, str]
+    headers: dict[str, dict[str, str]]
+    scoped: dict[str, dict[str, str]]
     member_id: str
 
 
@@ -68,7 +80,7 @@ def make_cast(uow: UnitOfWork, keys: dict[str, str]) -> str:
     member_id = ""
     for name in (*(one for one in COLUMNS if one != "anonymous"), *SCOPES):
         column = name if name in COLUMNS else "hub-owner"
-        roles = {"hub-admin": ("admin",), "hub-owner": ("owner",), "revoked": ("owner",)}
+        roles = {"hub-admin": ("admin",), **dict.fromkeys(("hub-owner", *DEAD), ("owner",))}
         scopes = () if name in COLUMNS else (name,)
         user = UserRecord(
             id=clock.new_id(),
@@ -76,6 +88,7 @@ def make_cast(uow: UnitOfWork, keys: dict[str, str]) -> str:
             created_at=now,
             updated_at=now,
             roles=roles.get(column, ()),
+            state="disabled" if column == "disabled" else "active",
         )
         uow.users.add(user)
         if column in (*LADDER, *SIDE_ROLES):
@@ -83,7 +96,8 @@ def make_cast(uow: UnitOfWork, keys: dict[str, str]) -> str:
         if column == "elsewhere":
             uow.realms.set_member(MemberRecord("elsewhere", user.id, "owner", now))
         record = key_record(keys[name], name, user.id, "hub", now)
-        uow.api_keys.add(type(record)(**{**_fields(record), "scopes": scopes}))
+        expires = now - timedelta(seconds=1) if column == "expired" else None
+        uow.api_keys.add(replace(record, scopes=scopes, expires_at=expires))
         if column == "revoked":
             uow.api_keys.revoke(record.id)
         if column == "member":
@@ -91,25 +105,52 @@ def make_cast(uow: UnitOfWork, keys: dict[str, str]) -> str:
     return member_id
 
 
-def _fields(record: object) -> dict[str, object]:
-    return {name: getattr(record, name) for name in type(record).__dataclass_fields__}  # type: ignore[attr-defined]
-
-
 async def cast_of(served: ServedHub) -> Cast:
     names = [*(one for one in COLUMNS if one != "anonymous"), *SCOPES]
     keys = {name: new_api_key() for name in names}
     member_id = await served.hub.database.write(lambda uow: make_cast(uow, keys))
-    shown: dict[str, str | None] = {name: keys[name] for name in COLUMNS if name in keys}
-    return Cast({"anonymous": None, **shown}, {one: keys[one] for one in SCOPES}, member_id)
+    headers = {name: {"Authorization": f"Bearer {key}"} for name, key in keys.items()}
+    shown = {name: headers.get(name, {}) for name in COLUMNS}
+    return Cast(
+        {**shown, **await browsers_of(served)}, {one: headers[one] for one in SCOPES}, member_id
+    )
 
 
-async def status_of(served: ServedHub, one: Operation, path: str, key: str | None) -> int:
+async def browsers_of(served: ServedHub) -> dict[str, dict[str, str]]:
+    """Sign the owner in with a cookie; return what their page sends, and what another site's."""
+    await served.owner()
+    body = {"name": "admin", "password": OWNER_PASSWORD}
+    answer = await served.client.as_key(None).post("/api/v1/login", body)
+    cookie = {"Cookie": answer.headers["set-cookie"].partition(";")[0]}
+    page = {
+        "Origin": f"http://{served.client.host}:{served.client.port}",
+        "X-CSRF-Token": answer.json["csrfToken"],
+    }
+    elsewhere = {"Origin": "https://elsewhere.example", "Sec-Fetch-Site": "cross-site"}
+    return {"page": cookie | page, "forged": cookie | elsewhere}
+
+
+def shown_by(agent: ScriptedAgent) -> dict[str, str]:
+    """What an agent has to show: a document signed by its key, for this hub."""
+    now = clock.now()
+    signed = seal_document(
+        type="result",
+        id=clock.new_id(),
+        timestamp=now,
+        expires=now + timedelta(minutes=5),
+        audience=agent.hub.hub.identity.hub_did,
+        payload={"agent": agent.did},
+        signer=agent.key,
+    )
+    return {"Authorization": f"Bearer {base64.urlsafe_b64encode(signed.wire).decode()}"}
+
+
+async def status_of(served: ServedHub, one: Operation, path: str, headers: dict[str, str]) -> int:
     """Send one request and read only the head: some answers never end."""
     client = served.client
     reader, writer = await asyncio.open_connection(client.host, client.port)
     lines = [f"{one.method} {path} HTTP/1.1", f"Host: {client.host}:{client.port}"]
-    if key is not None:
-        lines.append(f"Authorization: Bearer {key}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     # Not loopback's own request, so that what is open to loopback shows what it asks of others.
     lines.append("X-Forwarded-For: 192.0.2.1")
     data = json.dumps({"nobodyTakesThis": 1}).encode() if one.method != "GET" else b""
@@ -136,6 +177,7 @@ async def matrix_of(served: ServedHub) -> str:
     order = {"target": {"agent": "press"}, "action": "echo"}
     intent = (await served.client.post("/api/v1/intents", order)).json["intents"][0]["id"]
     cast = await cast_of(served)
+    cast.headers["agent"] = shown_by(agent)
     real = {
         "agents": agent.did,
         "intents": intent,
@@ -146,13 +188,13 @@ async def matrix_of(served: ServedHub) -> str:
     for one in sorted(OPERATIONS, key=lambda one: (one.path, one.method)):
         path = path_of(one, real)
         answers = [
-            f"{column}={await status_of(served, one, path, cast.keys[column])}"
-            for column in COLUMNS
+            f"{column}={await status_of(served, one, path, cast.headers[column])}"
+            for column in SHOWN
         ]
         opened = [
             scope
-            for scope, key in cast.scoped.items()
-            if await status_of(served, one, path, key) not in (401, 403)
+            for scope, headers in cast.scoped.items()
+            if await status_of(served, one, path, headers) not in (401, 403)
         ]
         scopes = "all" if len(opened) == len(SCOPES) else " ".join(opened) or "none"
         rows.append(f"{one.method} {one.path}\n  {' '.join(answers)}\n  scopes: {scopes}\n")
@@ -183,7 +225,10 @@ def test_the_reviewed_doors_are_those_of_the_table() -> None:
         status = {key: int(text) for key, _, text in (a.partition("=") for a in answers.split())}
         if one.permission == PUBLIC:
             continue
-        assert status["anonymous"] == status["revoked"] == 401, name
+        for nobody in ("anonymous", *DEAD, "agent"):
+            assert status[nobody] == 401, (name, nobody)
+        assert status["page"] not in (401, 403), name
+        assert (status["forged"] == 403) == (one.method not in SAFE_METHODS), name
         permission = PERMISSIONS[one.permission]
         for role in (*LADDER, *SIDE_ROLES):
             may = one.permission in ROLES[role] and permission.reach is not Reach.HUB
