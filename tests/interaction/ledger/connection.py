@@ -288,6 +288,19 @@ ROWS: Final = (
         "agentd/test_uploads.py::test_a_big_output_is_uploaded",
     ),
     row(
+        "frames.tokens",
+        "4",
+        "`token_request` about an order that is open gets a `token_grant` for a service of its "
+        "realm, which the service checks without asking the hub",
+        "controlplane/test_tokens.py::"
+        "test_an_agent_shows_a_service_which_order_it_works_on_and_for_whom",
+        "controlplane/test_tokens.py::test_no_token_for_the_order_of_somebody_who_is_gone",
+        "agentd/test_tokens.py::test_each_answer_goes_to_the_order_and_the_service_it_is_for",
+        "agentd/test_tokens.py::test_what_the_hub_refuses_fails_the_one_who_asked",
+        "interaction/test_tokens.py::"
+        "test_an_agent_calls_a_service_and_the_service_knows_for_which_order_and_for_whom",
+    ),
+    row(
         "frames.error-sides",
         "4",
         "each side sends only what is its own, in the states that allow it",
