@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.interaction.people import new_approver
 from tests.interaction.processes import wait_until
 from tests.interaction.rest import Answer, HubGoneError
 from tests.interaction.system import TERMINAL, Agent, Hub, System
@@ -49,6 +50,7 @@ class Stage:
     def __init__(self, system: System) -> None:
         self.system = system
         self.agent: Agent = system.agent("worker", policy={"rules": RULES, "limits": {}})
+        self._ann = new_approver(system, "ann")  # who orders does not approve
         self._count = 0
 
     # -- dying --------------------------------------------------------------------------------
@@ -167,10 +169,13 @@ class Stage:
             "requestId": asked["requestId"],
             "callDigest": asked["callDigest"],
             "approved": True,
-            "approver": self.system.hub.made["operatorDid"],
+            "approver": self._ann.did,
+            "proof": self._ann.proof,
         }
         decision = self._again(
-            lambda: self.system.seal("tool_approval_response", asked["agent"], payload)
+            lambda: self.system.seal(
+                "tool_approval_response", asked["agent"], payload, key="", signer=self._ann.key
+            )
         )
         body = {"document": decision.wire.decode()}
         self._again(lambda: self._post(f"/approvals/{asked['id']}/signed", body))

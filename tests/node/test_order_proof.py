@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.interaction.fixtures import Fleet
+from tests.interaction.people import new_approver
 from tests.node.conftest import HERE, NODE
 
 
@@ -137,14 +138,16 @@ def test_who_approved_is_part_of_the_proof(fleet: Fleet) -> None:
     system = fleet.system
     intent = system.order(fleet.worker, "shell.exec", argv=["uname"])
     asked = system.pending_approval(intent)
-    operator = system.hub.made["operatorDid"]
+    bea = new_approver(system, "bea")
     payload = {
         "requestId": asked["requestId"],
         "callDigest": asked["callDigest"],
         "approved": True,
-        "approver": operator,
+        "approver": bea.did,
+        "proof": bea.proof,
     }
-    document = system.seal("tool_approval_response", asked["agent"], payload).wire.decode()
+    sealed = system.seal("tool_approval_response", asked["agent"], payload, key="", signer=bea.key)
+    document = sealed.wire.decode()
     system.rest.post(f"/approvals/{asked['id']}/signed", {"document": document})
     question = question_of(fleet, system.end(intent))
     without = copy.deepcopy(question)
@@ -152,5 +155,5 @@ def test_who_approved_is_part_of_the_proof(fleet: Fleet) -> None:
     good, bad = prove(question, without)
     assert good["verified"], good["checks"]
     (check,) = [one for one in good["checks"] if one["name"] == "approvals"]
-    assert check["says"] == f"approved by {operator}"
+    assert check["says"] == f"approved by {bea.did}"
     assert failing(bad) == [("approvals", "no_approval")]
