@@ -302,9 +302,10 @@ def rotate_token_key(session: Session, /, at_once: bool, **flags: Any) -> None:
     """Give tokens for other services a new signing key; it signs once services can know it."""
     settings = _settings(flags)
     from controlplane.tokens.rotation import rotate_token_key as rotate
+    from protocol.timestamps import format_timestamp
 
     made = asyncio.run(rotate(settings, at_once=at_once))
-    value = {"kid": made.id, "activeAt": made.active_at.isoformat()}
+    value = {"kid": made.id, "activeAt": format_timestamp(made.active_at)}
     session.printer.record(value, [("kid", "kid"), ("activeAt", "activeAt")])
 
 
