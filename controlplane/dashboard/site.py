@@ -27,7 +27,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
 _ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
 _INLINE: Final = re.compile(r"<script>(.*?)</script>", re.DOTALL)
-_BASE: Final = '<base href="/">'
+_BASE: Final = '<base href="/" />'
 _NONCE: Final = "%NONCE%"
 _SESSION: Final = "%SESSION%"
 _HTML: Final = "text/html; charset=utf-8"
@@ -78,7 +78,7 @@ class Dashboard:
         if page is None:
             return Reply(_absent(prefix), 503, _page_headers("'none'", "'none'"), _HTML)
         nonce = secrets.token_urlsafe(18)
-        base = f'<base href="{html.escape(prefix)}/">'
+        base = f'<base href="{html.escape(prefix)}/" />'
         # Whether it is worth asking who is signed in; the answer is the API's alone.
         session = "maybe" if SESSION_COOKIE in headers.get("cookie", "") else "none"
         text = page.text.replace(_BASE, base, 1).replace(_NONCE, nonce).replace(_SESSION, session)

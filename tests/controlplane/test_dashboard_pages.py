@@ -13,7 +13,7 @@ from controlplane.dashboard.site import Dashboard
 from tests.controlplane.hubs import ServedHub
 
 PAGE = (
-    '<!doctype html><base href="/"><meta name="n" content="%NONCE%">'
+    '<!doctype html><base href="/" /><meta name="n" content="%NONCE%">'
     '<meta name="s" content="%SESSION%"><script>first()</script>'
     '<script type="module" src="./assets/a-1.js"></script>'
 )
@@ -76,7 +76,7 @@ def test_the_policy_lets_in_only_what_the_page_itself_has(dist: Path) -> None:
 def test_links_begin_with_the_path_the_hub_lies_below(dist: Path) -> None:
     reply = Dashboard(dist).reply("/fleet", BROWSER, "/writ")
     assert reply is not None
-    assert '<base href="/writ/">' in reply.body.decode()
+    assert '<base href="/writ/" />' in reply.body.decode()
 
 
 @pytest.mark.parametrize(

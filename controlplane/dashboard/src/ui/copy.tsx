@@ -33,6 +33,7 @@ export function CopyButton({ text, label = "Copy" }: { text: string; label?: str
       <IconButton
         label={label}
         icon={copied ? Check : Copy}
+        className="-my-1.5"
         onClick={() => void write(text).then(setCopied)}
       />
       <span role="status" className="sr-only">

@@ -5,6 +5,9 @@ import type { ReactNode } from "react";
 import { IconButton } from "./button.tsx";
 import { classes } from "./classes.ts";
 
+const FIELD =
+  "input:not([type=hidden], [type=checkbox], :disabled), textarea:not(:disabled), select:not(:disabled)";
+
 interface Props {
   open: boolean;
   onOpenChange: (open: boolean) => void;
@@ -63,7 +66,14 @@ function Frame({
       <Radix.Portal>
         <Radix.Overlay className="fixed inset-0 z-50 animate-fade bg-veil" />
         <Radix.Content
-          className={className}
+          className={classes(className, "outline-none")}
+          tabIndex={-1}
+          onOpenAutoFocus={(event) => {
+            // The first field; without one the dialog itself, never a button that does something.
+            const content = event.currentTarget as HTMLElement;
+            event.preventDefault();
+            (content.querySelector<HTMLElement>(FIELD) ?? content).focus();
+          }}
           onEscapeKeyDown={stay}
           onInteractOutside={stay}
           {...(description ? {} : { "aria-describedby": undefined })}

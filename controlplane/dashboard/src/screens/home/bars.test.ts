@@ -1,0 +1,26 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { barsOf, roundUp } from "./bars.ts";
+
+const ORDERS = {
+  open: 1,
+  since: "2026-01-01T00:00:00.000Z",
+  stretchSeconds: 1800,
+  stretches: [
+    { startsAt: "2026-01-01T00:30:00.000Z", states: { succeeded: 3, timed_out: 1 } },
+    { startsAt: "2026-01-01T01:30:00.000Z", states: { open: 1, refused: 2 } },
+  ],
+};
+
+test("every stretch has its bar, empty ones too", () => {
+  const bars = barsOf(ORDERS, Date.parse("2026-01-01T02:00:00Z"));
+  assert.deepEqual(
+    bars.map((bar) => bar.total),
+    [0, 4, 0, 3],
+  );
+  assert.deepEqual(bars[1]?.counts, { succeeded: 3, open: 0, refused: 0, failed: 1 });
+});
+
+test("the axis ends at a round number no bar exceeds", () => {
+  assert.deepEqual([0, 4, 7, 11, 99, 100, 101].map(roundUp), [4, 4, 10, 20, 100, 100, 200]);
+});

@@ -1,0 +1,121 @@
+// What waits for a person: calls to approve, agents that ask to join, agents that were stopped.
+import { useQuery } from "@tanstack/react-query";
+import { CircleCheck, Hand, type LucideIcon, OctagonPause, UserRoundPlus } from "lucide-react";
+import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { useCan } from "../../api/me.ts";
+import type { OverviewView } from "../../api/schema.gen.ts";
+import { Section } from "../../app/page.tsx";
+import { inert } from "../../ui/inert.ts";
+import { Waiting } from "../../ui/notes.tsx";
+import { Ago, Countdown } from "../../ui/time.tsx";
+import { stoppedAgents, waitingApprovals, waitingRegistrations } from "./queries.ts";
+
+export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
+  const mayEnrol = useCan("enrolment.read");
+  const approvals = useQuery(waitingApprovals);
+  const registrations = useQuery({ ...waitingRegistrations, enabled: mayEnrol });
+  const stopped = useQuery(stoppedAgents);
+  const asked = approvals.data?.items ?? [];
+  const joining = registrations.data?.items ?? [];
+  const halted = stopped.data?.items ?? [];
+  const known = approvals.data !== undefined && stopped.data !== undefined;
+  const nothing = known && asked.length + joining.length + halted.length === 0;
+  const more =
+    Math.max(0, (overview?.approvals ?? 0) - asked.length) +
+    Math.max(0, (overview?.registrations ?? 0) - joining.length);
+  return (
+    <Section title="Needs you" flush>
+      {nothing ? (
+        <p className="flex h-14 items-center gap-2 px-4 text-muted">
+          <CircleCheck aria-hidden className="size-4 text-good" />
+          Nothing waits for you.
+        </p>
+      ) : (
+        <ul className="min-h-14">
+          {!known && (
+            <li>
+              <Waiting lines={1} />
+            </li>
+          )}
+          {asked.map((one) => (
+            <Item
+              key={one.id}
+              icon={Hand}
+              to={`/approvals/${one.id}`}
+              title={
+                <>
+                  <code className="text-xs font-medium">{inert(one.tool)}</code> on{" "}
+                  {inert(one.agentName ?? one.agent)}
+                </>
+              }
+              about={
+                <>
+                  rule <code className="text-xs">{inert(one.rule)}</code>, {one.approved} of{" "}
+                  {one.people} have said yes
+                </>
+              }
+              side={
+                <>
+                  <span className="max-sm:sr-only">ends in </span>
+                  <Countdown to={one.expiresAt} />
+                </>
+              }
+            />
+          ))}
+          {joining.map((one) => (
+            <Item
+              key={one.id}
+              icon={UserRoundPlus}
+              to={`/fleet/requests/${one.id}`}
+              title={<>{inert(one.name)} asks to join</>}
+              about={<code className="text-xs">{one.fingerprint}</code>}
+              side={<Ago at={one.requestedAt} />}
+            />
+          ))}
+          {halted.map((one) => (
+            <Item
+              key={one.did}
+              icon={OctagonPause}
+              to={`/fleet/${one.did}`}
+              title={<>{inert(one.name)} is quarantined</>}
+              about="It refuses all work until an operator releases it."
+              side={<Ago at={one.lastSeenAt} />}
+            />
+          ))}
+          {more > 0 && <li className="px-4 py-2 text-muted">and {more} more</li>}
+        </ul>
+      )}
+    </Section>
+  );
+}
+
+function Item({
+  icon: Icon,
+  to,
+  title,
+  about,
+  side,
+}: {
+  icon: LucideIcon;
+  to: string;
+  title: ReactNode;
+  about: ReactNode;
+  side: ReactNode;
+}) {
+  return (
+    <li className="border-line not-first:border-t">
+      <Link
+        to={to}
+        className="flex min-h-14 items-center gap-3 px-4 py-2 -outline-offset-2 hover:bg-hover"
+      >
+        <Icon aria-hidden className="size-4 shrink-0 text-wait" />
+        <span className="min-w-0 flex-1">
+          <span className="block truncate font-medium">{title}</span>
+          <span className="block truncate text-muted">{about}</span>
+        </span>
+        <span className="shrink-0 text-xs text-muted">{side}</span>
+      </Link>
+    </li>
+  );
+}
