@@ -64,9 +64,11 @@ class ApprovalView(View):
 
 
 class ApprovalListQuery(PageQuery):
-    """Which requests."""
+    """Which requests; `agent` is a DID."""
 
     state: Annotated[str | None, Field(pattern="^(pending|approved|denied|expired)$")] = None
+    agent: Annotated[str | None, Field(max_length=200)] = None
+    tool: Annotated[str | None, Field(max_length=200)] = None
 
 
 @operation(
@@ -80,7 +82,13 @@ async def list_(call: Call) -> Any:
     """List calls that wait, newest first."""
     query = call.query
     page = await list_approvals(
-        call.hub, call.actor, state=query.state, limit=query.limit, cursor=query.cursor
+        call.hub,
+        call.actor,
+        state=query.state,
+        agent_did=query.agent,
+        tool=query.tool,
+        limit=query.limit,
+        cursor=query.cursor,
     )
     return page_view(page, approval_view)
 

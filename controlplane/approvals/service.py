@@ -66,14 +66,23 @@ class Detail:
 
 
 async def list_approvals(
-    hub: Hub, actor: Actor, *, state: str | None, limit: int, cursor: str | None
+    hub: Hub,
+    actor: Actor,
+    *,
+    state: str | None,
+    agent_did: str | None = None,
+    tool: str | None = None,
+    limit: int,
+    cursor: str | None,
 ) -> Page[Detail]:
     """Return a page of the requests the caller may see, newest first."""
     realms = realms_with(actor, "approvals.read")
     now = clock.now()
 
     def unit(uow: UnitOfWork) -> Page[Detail]:
-        page = uow.approvals.list(state=state, realms=realms, limit=limit, cursor=cursor)
+        page = uow.approvals.list(
+            state=state, agent_did=agent_did, tool=tool, realms=realms, limit=limit, cursor=cursor
+        )
         intents = uow.intents.get_many([one.intent_id for one in page.items])
         details = [
             Detail(one, intents.get(one.intent_id), tuple(uow.approvals.decisions(one.id)))

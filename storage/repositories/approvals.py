@@ -57,12 +57,13 @@ class Approvals(Repository[ApprovalRecord]):
         *,
         state: str | None = None,
         agent_did: str | None = None,
+        tool: str | None = None,
         realms: Iterable[str] | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[ApprovalRecord]:
         """Return a page, newest first; `realms` is what the caller may see (None: all)."""
-        equal = {"state": state, "agent_did": agent_did}
+        equal = {"state": state, "agent_did": agent_did, "tool": tool}
         where: list[Any] = [_T[name] == value for name, value in equal.items() if value is not None]
         if realms is not None:
             where.append(_T.realm.in_(list(realms)))

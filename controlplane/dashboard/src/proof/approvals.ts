@@ -4,7 +4,7 @@
  * Whether a decision counts is the agent's to judge, by the rule on its own disk.
  */
 import { encodeBase64, sha256, utf8 } from "./bytes.ts";
-import { newId, sealDocument, type Signer } from "./envelope.ts";
+import { newId, type Signer, sealDocument } from "./envelope.ts";
 import { canonicalJson, type JsonValue, type PlainValue, Refused } from "./json.ts";
 import { didOf } from "./keys.ts";
 
@@ -18,7 +18,9 @@ export interface ToolCall {
 /** What people sign: base64 SHA-256 of the canonical form of one call. */
 export async function callDigest(call: ToolCall): Promise<string> {
   const { intentId, tool } = call;
-  return encodeBase64(await sha256(utf8(canonicalJson({ intentId, tool, arguments: call.arguments } as PlainValue))));
+  return encodeBase64(
+    await sha256(utf8(canonicalJson({ intentId, tool, arguments: call.arguments } as PlainValue))),
+  );
 }
 
 /** A question as the hub shows it. */

@@ -56,7 +56,8 @@ export async function readHeld(texts: readonly string[]): Promise<Map<string, Li
   const links = await Promise.all(
     texts.map(async (text): Promise<Link> => {
       const envelope = parseEnvelope(text);
-      if (envelope.type !== "delegation" || !envelope.isDocument) refuse("bad_envelope", "not a delegation");
+      if (envelope.type !== "delegation" || !envelope.isDocument)
+        refuse("bad_envelope", "not a delegation");
       DOCUMENTS.get("delegation")?.payload(envelope.payload, true);
       const payload = envelope.payload as unknown as DelegationPayload;
       return { ...envelope, payload, digest: await digestOf(envelope), envelope };
@@ -69,7 +70,8 @@ export async function readHeld(texts: readonly string[]): Promise<Map<string, Li
 export async function checkChain(question: Question): Promise<readonly Link[]> {
   const links = await verifyChain(question);
   checkGranted(links, question);
-  if (conditionsOf(links).length > 0) refuse("condition_false", "a condition that only an agent can judge");
+  if (conditionsOf(links).length > 0)
+    refuse("condition_false", "a condition that only an agent can judge");
   return links;
 }
 
@@ -83,8 +85,10 @@ export async function verifyChain(question: Question): Promise<readonly Link[]> 
     const hubs = hubKeys(question);
     if ([...subjects, didOf(signer)].some((did) => hubs.has(did))) refuse("operator_required");
   }
-  if (subjects.some((did) => revokedKeys.includes(did))) refuse("revoked", "a key of the chain is revoked");
-  if (links.some((link) => revokedDelegations.includes(link.id))) refuse("revoked", "a delegation is revoked");
+  if (subjects.some((did) => revokedKeys.includes(did)))
+    refuse("revoked", "a key of the chain is revoked");
+  if (links.some((link) => revokedDelegations.includes(link.id)))
+    refuse("revoked", "a delegation is revoked");
   for (const { timestamp, expires, payload } of links) {
     const from = Math.max(Date.parse(timestamp) - SKEW_MILLISECONDS, Date.parse(payload.notBefore));
     if (now < from || now >= Date.parse(expires ?? "")) refuse("chain_expired");
@@ -96,7 +100,10 @@ export async function verifyChain(question: Question): Promise<readonly Link[]> 
 }
 
 /** Step 3 without conditions: every link covers action, realm and agent. Throws `not_granted`. */
-export function checkGranted(links: readonly Link[], question: Pick<Question, "order" | "agent">): void {
+export function checkGranted(
+  links: readonly Link[],
+  question: Pick<Question, "order" | "agent">,
+): void {
   if (!links.every((link) => covers(link.payload.capabilities, question))) {
     refuse("not_granted", `the chain does not grant ${question.order.action} here`);
   }
@@ -112,7 +119,9 @@ export function pathTo(signer: string, root: string, held: ReadonlyMap<string, L
   let [subject, digest]: [string, string | null] = [didOf(signer), null];
   while (subject !== didOf(root) && path.length < MAX_LINKS) {
     const [newest] = [...held.values()]
-      .filter((link) => link.payload.subject === subject && (digest === null || link.digest === digest))
+      .filter(
+        (link) => link.payload.subject === subject && (digest === null || link.digest === digest),
+      )
       .sort((one, other) => other.timestamp.localeCompare(one.timestamp));
     if (newest === undefined) break;
     path.unshift(newest.id);
@@ -123,9 +132,11 @@ export function pathTo(signer: string, root: string, held: ReadonlyMap<string, L
 
 function namedLinks({ root, signer, proof, held, hub, hubDelegation }: Question): readonly Link[] {
   if (!proof?.length && signer === root) return [];
-  const ids = proof === null && signer === hub && hubDelegation !== null ? [hubDelegation] : (proof ?? []);
+  const ids =
+    proof === null && signer === hub && hubDelegation !== null ? [hubDelegation] : (proof ?? []);
   const links = ids.flatMap((id) => held.get(id) ?? []);
-  if (links.length === 0 || links.length < ids.length) refuse("no_chain", "a link of the chain is missing");
+  if (links.length === 0 || links.length < ids.length)
+    refuse("no_chain", "a link of the chain is missing");
   if (signer !== root && !links.some((link) => link.payload.subject === didOf(signer))) {
     refuse("no_chain", "no link leads to the signer");
   }
@@ -140,16 +151,22 @@ async function checkShape(links: readonly Link[], root: string, signer: string):
     const parent = links[index - 1]?.digest ?? null;
     if (link.sender !== keys[index]) refuse("bad_chain", "not signed by the subject before it");
     if (link.payload.parent !== parent) refuse("bad_chain", "another parent");
-    if (!(await isSigned(link.envelope))) refuse("bad_chain", "the signature of a link does not hold");
+    if (!(await isSigned(link.envelope)))
+      refuse("bad_chain", "the signature of a link does not hold");
   }
   if (keys.at(-1) !== didOf(signer)) refuse("bad_chain", "it does not end at the signer");
 }
 
 function hubKeys({ root, hub, held }: Question): ReadonlySet<string> {
   const made = [...held.values()].filter(
-    (link) => link.publicKey === root && link.payload.capabilities.some((item) => item.action === "writ.route"),
+    (link) =>
+      link.publicKey === root &&
+      link.payload.capabilities.some((item) => item.action === "writ.route"),
   );
-  return new Set([...(hub === null ? [] : [didOf(hub)]), ...made.map((link) => link.payload.subject)]);
+  return new Set([
+    ...(hub === null ? [] : [didOf(hub)]),
+    ...made.map((link) => link.payload.subject),
+  ]);
 }
 
 function isAttenuated(child: Link, parent: Link): boolean {
@@ -159,22 +176,28 @@ function isAttenuated(child: Link, parent: Link): boolean {
     inner.notBefore >= outer.notBefore &&
     (child.expires ?? "") <= (parent.expires ?? "") &&
     inner.capabilities.every((item) => outer.capabilities.some((wide) => isInside(item, wide))) &&
-    Object.entries(outer.budget ?? {}).every(([name, most]) => (inner.budget?.[name] ?? Infinity) <= most)
+    Object.entries(outer.budget ?? {}).every(
+      ([name, most]) => (inner.budget?.[name] ?? Infinity) <= most,
+    )
   );
 }
 
 /** Whether everything that `child` covers lies inside `parent`. */
 function isInside(child: Capability, parent: Capability): boolean {
   const fits = (inner?: readonly string[], outer?: readonly string[]) =>
-    outer === undefined || (inner !== undefined && inner.every((item) => outer.includes(item)));
+    outer === undefined || (inner?.every((item) => outer.includes(item)) ?? false);
   return (
-    (child.action === parent.action || (child.action !== "*" && coversAction(parent.action, child.action))) &&
+    (child.action === parent.action ||
+      (child.action !== "*" && coversAction(parent.action, child.action))) &&
     fits(child.realms, parent.realms) &&
     fits(child.agents, parent.agents)
   );
 }
 
-function covers(capabilities: readonly Capability[], { order, agent }: Pick<Question, "order" | "agent">): boolean {
+function covers(
+  capabilities: readonly Capability[],
+  { order, agent }: Pick<Question, "order" | "agent">,
+): boolean {
   return capabilities.some(
     (item) =>
       coversAction(item.action, order.action) &&

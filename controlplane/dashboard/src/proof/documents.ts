@@ -98,7 +98,11 @@ const rule = f.object({
   "domains?": f.list(f.host, 64),
 });
 
-const document = (from: "hub" | "agent", payload: f.Form): MessageKind => ({ kind: "document", from, payload });
+const document = (from: "hub" | "agent", payload: f.Form): MessageKind => ({
+  kind: "document",
+  from,
+  payload,
+});
 
 export const DOCUMENTS: ReadonlyMap<string, MessageKind> = new Map(
   Object.entries({
@@ -123,7 +127,14 @@ export const DOCUMENTS: ReadonlyMap<string, MessageKind> = new Map(
         {
           intentId: f.id,
           intentDigest: f.digest,
-          status: f.oneOf("succeeded", "failed", "refused", "cancelled", "timed_out", "interrupted"),
+          status: f.oneOf(
+            "succeeded",
+            "failed",
+            "refused",
+            "cancelled",
+            "timed_out",
+            "interrupted",
+          ),
           "output?": f.output,
           "outputFile?": f.object({ bytes: f.count, sha256: f.hex }),
           "error?": f.object({ code: f.code, message: f.text(4000) }),
@@ -136,11 +147,14 @@ export const DOCUMENTS: ReadonlyMap<string, MessageKind> = new Map(
           progressCount: f.count,
         },
         (payload) =>
-          !((payload["output"] ?? null) !== null && "outputFile" in payload) &&
-          ("error" in payload || !["failed", "refused"].includes(String(payload["status"]))),
+          !((payload.output ?? null) !== null && "outputFile" in payload) &&
+          ("error" in payload || !["failed", "refused"].includes(String(payload.status))),
       ),
     ),
-    intent_cancel: document("hub", f.object({ intentId: f.id, reason: f.reason, "proof?": f.proof })),
+    intent_cancel: document(
+      "hub",
+      f.object({ intentId: f.id, reason: f.reason, "proof?": f.proof }),
+    ),
     policy_update: document(
       "hub",
       f.object(
@@ -154,8 +168,8 @@ export const DOCUMENTS: ReadonlyMap<string, MessageKind> = new Map(
           "proof?": f.proof,
         },
         (payload) => {
-          const rules = payload["rules"] as JsonObject[];
-          return new Set(rules.map((item) => item["id"])).size === rules.length;
+          const rules = payload.rules as JsonObject[];
+          return new Set(rules.map((item) => item.id)).size === rules.length;
         },
       ),
     ),
@@ -191,9 +205,18 @@ export const DOCUMENTS: ReadonlyMap<string, MessageKind> = new Map(
         "proof?": f.proof,
       }),
     ),
-    quarantine: document("hub", f.object({ epoch: f.version, active: f.bool, reason: f.reason, "proof?": f.proof })),
-    llm_config: document("hub", f.object({ version: f.version, config: f.free, "proof?": f.proof })),
-    skills_config: document("hub", f.object({ version: f.version, config: f.free, "proof?": f.proof })),
+    quarantine: document(
+      "hub",
+      f.object({ epoch: f.version, active: f.bool, reason: f.reason, "proof?": f.proof }),
+    ),
+    llm_config: document(
+      "hub",
+      f.object({ version: f.version, config: f.free, "proof?": f.proof }),
+    ),
+    skills_config: document(
+      "hub",
+      f.object({ version: f.version, config: f.free, "proof?": f.proof }),
+    ),
     key_rotation: document("agent", f.object({ newKey: f.multikey, proof: f.signature })),
   }),
 );

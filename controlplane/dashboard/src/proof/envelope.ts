@@ -6,7 +6,14 @@
 import { type Bytes, decodeBase64, encodeBase64, sha256, utf8 } from "./bytes.ts";
 import { DOCUMENTS, type MessageKind } from "./documents.ts";
 import * as f from "./forms.ts";
-import { canonicalJson, isObject, type JsonObject, type JsonValue, parseStrictJson, Refused } from "./json.ts";
+import {
+  canonicalJson,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  parseStrictJson,
+  Refused,
+} from "./json.ts";
 import { didOf, isSignedBy, parseMultikey, SIGNATURE_BYTES } from "./keys.ts";
 
 /** An envelope as it was read. Nothing about it is believed yet. */
@@ -76,7 +83,8 @@ export function readEnvelope(
   const { signature, ...unsigned } = value;
   const envelope = unsigned as unknown as Pick<Envelope, "type" | "publicKey"> & Envelope;
   const kind = kinds.get(envelope.type)?.kind;
-  if (kind !== undefined && (kind === "document") !== isDocument) throw bad("a known type of the other kind");
+  if (kind !== undefined && (kind === "document") !== isDocument)
+    throw bad("a known type of the other kind");
   return {
     ...envelope,
     isDocument,
@@ -98,27 +106,36 @@ export const isSigned = (envelope: Envelope): Promise<boolean> =>
 
 /** Row 5. */
 export async function checkSignature(envelope: Envelope): Promise<void> {
-  if (!(await isSigned(envelope))) throw new Refused("bad_signature", "the signature does not hold");
+  if (!(await isSigned(envelope)))
+    throw new Refused("bad_signature", "the signature does not hold");
 }
 
 /** Rows 5 to 7 for a document that `audience` receives at `now` (milliseconds). */
-export async function checkDocument(envelope: Envelope, { audience, now }: { audience: string; now: number }) {
+export async function checkDocument(
+  envelope: Envelope,
+  { audience, now }: { audience: string; now: number },
+) {
   await checkSignature(envelope);
   const toEveryone = envelope.audience === "*" && TO_EVERYONE.includes(envelope.type);
   if (envelope.audience !== audience && !toEveryone) throw new Refused("wrong_audience");
   if (Date.parse(envelope.timestamp) - SKEW_MILLISECONDS > now) throw new Refused("future");
-  if (envelope.expires === undefined || now >= Date.parse(envelope.expires)) throw new Refused("expired");
+  if (envelope.expires === undefined || now >= Date.parse(envelope.expires))
+    throw new Refused("expired");
 }
 
 /** Rows 9 and 10 for what `side` sends; `allowed`: whether the state of the connection lets it. */
 export function checkContent(
   envelope: Envelope,
   side: "hub" | "agent",
-  { allowed = true, kinds = DOCUMENTS }: { allowed?: boolean; kinds?: ReadonlyMap<string, MessageKind> } = {},
+  {
+    allowed = true,
+    kinds = DOCUMENTS,
+  }: { allowed?: boolean; kinds?: ReadonlyMap<string, MessageKind> } = {},
 ): void {
   const message = kinds.get(envelope.type);
   if (message === undefined) throw new Refused("unknown_type");
-  if ((message.from !== side && message.from !== "both") || !allowed) throw new Refused("forbidden_type");
+  if ((message.from !== side && message.from !== "both") || !allowed)
+    throw new Refused("forbidden_type");
   message.payload(envelope.payload, envelope.isDocument);
 }
 
@@ -129,7 +146,8 @@ export function checkContent(
  */
 export async function verifyStored(data: string, type: string): Promise<Envelope> {
   const envelope = parseEnvelope(data);
-  if (!envelope.isDocument || envelope.type !== type) throw new Refused("forbidden_type", `not a ${type}`);
+  if (!envelope.isDocument || envelope.type !== type)
+    throw new Refused("forbidden_type", `not a ${type}`);
   await checkSignature(envelope);
   DOCUMENTS.get(type)?.payload(envelope.payload, true);
   return envelope;
@@ -144,7 +162,14 @@ export interface Signer {
 /** The text of a document signed now. Throws `bad_payload` for what no receiver would read. */
 export async function sealDocument(
   signer: Signer,
-  content: { type: string; id: string; audience: string; timestamp: Date; expires: Date; payload: JsonObject },
+  content: {
+    type: string;
+    id: string;
+    audience: string;
+    timestamp: Date;
+    expires: Date;
+    payload: JsonObject;
+  },
 ): Promise<string> {
   DOCUMENTS.get(content.type)?.payload(content.payload, true);
   const unsigned: JsonObject = {
@@ -163,5 +188,11 @@ export function newId(now: Date = new Date()): string {
   const time = now.getTime().toString(16).padStart(12, "0");
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const variant = (8 + ((bytes[8] ?? 0) & 3)).toString(16);
-  return [time.slice(0, 8), time.slice(8), `7${hex.slice(13, 16)}`, variant + hex.slice(17, 20), hex.slice(20)].join("-");
+  return [
+    time.slice(0, 8),
+    time.slice(8),
+    `7${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20),
+  ].join("-");
 }

@@ -5,7 +5,14 @@
  * where unknown fields and nulls for what may be left out are refused.
  */
 import { decodeBase64 } from "./bytes.ts";
-import { canonicalJson, Decimal, isObject, type JsonObject, type JsonValue, Refused } from "./json.ts";
+import {
+  canonicalJson,
+  Decimal,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  Refused,
+} from "./json.ts";
 
 export type Form = (value: JsonValue, strict: boolean) => void;
 
@@ -78,9 +85,15 @@ export const pairs =
   };
 
 /** An object of named fields; a name that ends in `?` may be left out. */
-export function object(fields: Record<string, Form>, more: (value: JsonObject) => boolean = () => true): Form {
+export function object(
+  fields: Record<string, Form>,
+  more: (value: JsonObject) => boolean = () => true,
+): Form {
   const known = new Map(
-    Object.entries(fields).map(([name, form]) => [name.replace("?", ""), { form, optional: name.endsWith("?") }]),
+    Object.entries(fields).map(([name, form]) => [
+      name.replace("?", ""),
+      { form, optional: name.endsWith("?") },
+    ]),
   );
   return (value, strict) => {
     if (!isObject(value)) fail("object");
@@ -96,7 +109,8 @@ export function object(fields: Record<string, Form>, more: (value: JsonObject) =
 }
 
 export const time: Form = (value) => {
-  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/.test(value)) fail("time");
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/.test(value))
+    fail("time");
   const date = new Date(value);
   // A day that does not exist rolls over, so it does not come back the same.
   if (Number.isNaN(date.getTime()) || date.toISOString() !== value) fail("time");

@@ -28,12 +28,22 @@ export class Decimal {
 export type JsonObject = { [name: string]: JsonValue };
 export type JsonValue = null | boolean | number | string | Decimal | JsonValue[] | JsonObject;
 /** What everybody else calls JSON: without the memory of how numbers were written. */
-export type PlainValue = null | boolean | number | string | PlainValue[] | { [name: string]: PlainValue };
+export type PlainValue =
+  | null
+  | boolean
+  | number
+  | string
+  | PlainValue[]
+  | { [name: string]: PlainValue };
 
 const MAX_DEPTH = 32;
 const MAX_VALUES = 10_000;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const WORDS: readonly (readonly [string, JsonValue])[] = [["true", true], ["false", false], ["null", null]];
+const WORDS: readonly (readonly [string, JsonValue])[] = [
+  ["true", true],
+  ["false", false],
+  ["null", null],
+];
 const ESCAPES = new Map(
   Object.entries({ '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" }),
 );
@@ -142,7 +152,8 @@ class Parser {
     this.at += match[0].length;
     const value = Number(match[0]);
     if (!Number.isFinite(value)) throw bad("an infinity");
-    if (!this.anyNumber && Math.abs(value) > Number.MAX_SAFE_INTEGER) throw bad("a number too large");
+    if (!this.anyNumber && Math.abs(value) > Number.MAX_SAFE_INTEGER)
+      throw bad("a number too large");
     return match[1] || match[2] ? new Decimal(value) : value;
   }
 
@@ -152,7 +163,8 @@ class Parser {
     for (;;) {
       const from = this.at;
       let char = this.text[this.at];
-      while (char !== undefined && char !== '"' && char !== "\\" && char >= " ") char = this.text[++this.at];
+      while (char !== undefined && char !== '"' && char !== "\\" && char >= " ")
+        char = this.text[++this.at];
       out += this.text.slice(from, this.at++);
       if (char === '"') break;
       if (char !== "\\") throw bad("a control character, or no end of string");
@@ -180,7 +192,12 @@ class Parser {
 const isText = (text: string) => !text.includes("\0") && !/\p{Surrogate}/u.test(text);
 
 export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Decimal);
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !(value instanceof Decimal)
+  );
 }
 
 /**

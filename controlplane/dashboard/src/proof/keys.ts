@@ -32,7 +32,10 @@ const littleEndian = (bytes: Uint8Array): bigint =>
 /** The Multikey of 32 key bytes. */
 export function encodeMultikey(raw: Uint8Array): string {
   // The prefix is no zero byte, so base58btc is the plain number in base 58.
-  let number = concat(fromHex(MULTICODEC), raw).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  let number = concat(fromHex(MULTICODEC), raw).reduce(
+    (sum, byte) => (sum << 8n) | BigInt(byte),
+    0n,
+  );
   let text = "";
   for (; number > 0n; number /= 58n) text = BASE58.charAt(Number(number % 58n)) + text;
   return `z${text}`;
@@ -67,7 +70,8 @@ export async function fingerprint(root: Uint8Array, agent: Uint8Array): Promise<
   const digest = await sha256(utf8("writ.v1/fingerprint\0"), root, agent);
   let bits = digest.subarray(0, 10).reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
   let text = "";
-  for (let index = 0; index < 16; index++, bits >>= 5n) text = CROCKFORD.charAt(Number(bits & 31n)) + text;
+  for (let index = 0; index < 16; index++, bits >>= 5n)
+    text = CROCKFORD.charAt(Number(bits & 31n)) + text;
   return (text.match(/.{4}/g) ?? []).join("-");
 }
 
@@ -76,7 +80,11 @@ function isOfSmallOrder(y: bigint): boolean {
 }
 
 /** Whether `signature` holds over `message` under the key `raw`. */
-export async function isSignedBy(raw: Uint8Array, signature: Uint8Array, message: Uint8Array): Promise<boolean> {
+export async function isSignedBy(
+  raw: Uint8Array,
+  signature: Uint8Array,
+  message: Uint8Array,
+): Promise<boolean> {
   if (raw.length !== KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
   const withoutSign = 2n ** 255n - 1n;
   const a = littleEndian(raw) & withoutSign;
@@ -107,4 +115,3 @@ export async function canVerify(): Promise<boolean> {
     return false;
   }
 }
-

@@ -79,7 +79,11 @@ export async function proveOrder(
     try {
       const outcome = await check();
       const isOpen = typeof outcome !== "string";
-      checks.push({ name, state: isOpen ? "open" : "holds", says: isOpen ? outcome.open : outcome });
+      checks.push({
+        name,
+        state: isOpen ? "open" : "holds",
+        says: isOpen ? outcome.open : outcome,
+      });
       return !isOpen;
     } catch (error) {
       const code = error instanceof Refused ? error.code : "internal";
@@ -115,7 +119,9 @@ export async function proveOrder(
   );
   const { result } = found;
   if (result !== undefined && payloadOf<ResultPayload>(result).approvals.length > 0) {
-    await run("approvals", () => proveApprovals(shown, order as Envelope, result, held.links, root));
+    await run("approvals", () =>
+      proveApprovals(shown, order as Envelope, result, held.links, root),
+    );
   }
   await run(
     "record",
@@ -148,7 +154,8 @@ function noResult(state: string): Outcome {
 }
 
 async function proveIntent(shown: ShownOrder): Promise<Envelope> {
-  if (shown.documents.intent === null) refuse("no_intent", "the hub does not show the signed order");
+  if (shown.documents.intent === null)
+    refuse("no_intent", "the hub does not show the signed order");
   const order = await verifyStored(shown.documents.intent, "intent");
   const { action, params, realm } = payloadOf<IntentPayload>(order);
   const signed = { id: order.id, agent: order.audience, action, params, realm };
@@ -160,13 +167,19 @@ async function proveIntent(shown: ShownOrder): Promise<Envelope> {
   return order;
 }
 
-async function proveAuthority(order: Envelope, held: ReadonlyMap<string, Link>, root: string): Promise<Outcome> {
+async function proveAuthority(
+  order: Envelope,
+  held: ReadonlyMap<string, Link>,
+  root: string,
+): Promise<Outcome> {
   const { action, realm, proof } = payloadOf<IntentPayload>(order);
   const links = await chainOf(order, proof, held, root);
   checkGranted(links, { order: { action, realm }, agent: order.audience });
   const conditions = conditionsOf(links);
   const judged = conditions.length > 0 ? `; the agent judged ${conditions.join(" and ")}` : "";
-  return links.length === 0 ? "the root itself" : `${links.length} delegations from the root${judged}`;
+  return links.length === 0
+    ? "the root itself"
+    : `${links.length} delegations from the root${judged}`;
 }
 
 /** The chain to a document's signer, as it was when the document was signed. */
@@ -195,11 +208,13 @@ function chainOf(
 async function proveResult(shown: ShownOrder, order: Envelope): Promise<Envelope> {
   const result = await verifyStored(shown.documents.result ?? "", "result");
   const { intentId, intentDigest, status } = payloadOf<ResultPayload>(result);
-  if (result.sender !== order.audience) refuse("wrong_key", "signed by another key than the ordered agent's");
+  if (result.sender !== order.audience)
+    refuse("wrong_key", "signed by another key than the ordered agent's");
   if (intentId !== order.id || intentDigest !== (await digestOf(order))) {
     refuse("bad_digest", "it answers another order than this one");
   }
-  if (status !== shown.state) refuse("shown_otherwise", `shown as ${shown.state}, signed as ${status}`);
+  if (status !== shown.state)
+    refuse("shown_otherwise", `shown as ${shown.state}, signed as ${status}`);
   return result;
 }
 
@@ -224,7 +239,8 @@ async function proveApprovals(
     const said = payloadOf<ApprovalPayload>(decision);
     const links = await chainOf(decision, said.proof, held, root);
     checkGranted(links, { order: { action: "writ.approve", realm }, agent: order.audience });
-    if (decision.audience !== order.audience) refuse("wrong_audience", "a decision for another agent");
+    if (decision.audience !== order.audience)
+      refuse("wrong_audience", "a decision for another agent");
     if (!said.approved) refuse("approval_denied", "a decision that denies");
     // Within an order a tool may be called with arguments of its own, which only the agent knows.
     if (said.callDigest !== own) within++;
@@ -249,14 +265,15 @@ async function proveRecord(
     refuse("bad_inclusion", "the proof does not lead to the signed record");
   }
   const says = parseStrictJson(leaf);
-  const data = isObject(says) ? says["data"] : undefined;
-  if (!isObject(says) || !isObject(data) || says["index"] !== index || says["subject"] !== order.id) {
+  const data = isObject(says) ? says.data : undefined;
+  if (!isObject(says) || !isObject(data) || says.index !== index || says.subject !== order.id) {
     refuse("other_leaf", "the entry of the record is about something else");
   }
-  const intentDigest = data["intentDigest"] ?? data["digest"];
-  if (intentDigest !== (await digestOf(order))) refuse("other_leaf", "the entry names another order");
+  const intentDigest = data.intentDigest ?? data.digest;
+  if (intentDigest !== (await digestOf(order)))
+    refuse("other_leaf", "the entry names another order");
   if (result === undefined) return `entry ${index} of ${note.size} took the order in`;
-  if (says["kind"] !== "intent.finished" || data["resultDigest"] !== (await digestOf(result))) {
+  if (says.kind !== "intent.finished" || data.resultDigest !== (await digestOf(result))) {
     refuse("other_leaf", "the entry names another result");
   }
   return `entry ${index} of ${note.size} names this very result`;
@@ -265,7 +282,8 @@ async function proveRecord(
 async function logKey(delegation: string, root: string) {
   const link = await verifyStored(delegation, "delegation");
   const { subject, capabilities } = payloadOf<Link["payload"]>(link);
-  if (link.publicKey !== root) refuse("bad_checkpoint", "the log's delegation is not from the root");
+  if (link.publicKey !== root)
+    refuse("bad_checkpoint", "the log's delegation is not from the root");
   if (!capabilities.some((one) => one.action === "writ.log")) {
     refuse("bad_checkpoint", "the root did not make this key a log");
   }

@@ -13,6 +13,7 @@ const KEY_ID_BYTES = 4;
 const MAX_NOTE_CHARS = 64 * 1024;
 const MAX_NOTE_SIGNATURES = 64;
 const SIGNATURE_LINE = /^\u2014 ([^\s+]{1,200}) (\S+)$/u;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
 const CONTROL = /[\0-\x09\x0b-\x1f]|\p{Surrogate}/u;
 
 /** The size and root of a log at one moment, as its key signed them. */
@@ -23,7 +24,8 @@ export interface Checkpoint {
 }
 
 export const leafHash = (leaf: Uint8Array): Promise<Bytes> => sha256(LEAF, leaf);
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Promise<Bytes> => sha256(NODE, left, right);
+export const nodeHash = (left: Uint8Array, right: Uint8Array): Promise<Bytes> =>
+  sha256(NODE, left, right);
 
 /** The root over a list of leaf hashes. */
 export async function treeRoot(hashes: readonly Bytes[]): Promise<Bytes> {
@@ -49,7 +51,12 @@ const isOdd = (number: number) => number % 2 === 1;
 /** Whether a leaf is at `index` of the tree with `size` leaves and `root` (RFC 9162, 2.1.3.2). */
 export async function isIncluded(
   leaf: Bytes,
-  { index, size, proof, root }: { index: number; size: number; proof: readonly Bytes[]; root: Bytes },
+  {
+    index,
+    size,
+    proof,
+    root,
+  }: { index: number; size: number; proof: readonly Bytes[]; root: Bytes },
 ): Promise<boolean> {
   if (!isSize(index) || !isSize(size) || index >= size) return false;
   let [node, last, hash] = [index, size - 1, leaf];
@@ -108,7 +115,8 @@ export async function verifyCheckpoint(note: string, key: Bytes): Promise<Checkp
     if (name === undefined || blob === null || blob.length <= KEY_ID_BYTES) return null;
     if (name !== checkpoint.origin || !equalBytes(blob.subarray(0, KEY_ID_BYTES), id)) continue;
     // A bad signature of the log's own key spoils the note, whatever else stands beside it.
-    if (!(await isSignedBy(key, blob.subarray(KEY_ID_BYTES), utf8(note.slice(0, end + 1))))) return null;
+    if (!(await isSignedBy(key, blob.subarray(KEY_ID_BYTES), utf8(note.slice(0, end + 1)))))
+      return null;
     signed = true;
   }
   return signed ? checkpoint : null;
