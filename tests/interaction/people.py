@@ -90,3 +90,11 @@ def new_person(system: System, name: str, *, realms: list[str] | None = None) ->
     """A person with a key of their own who may approve: their DID and key file."""
     made = new_approver(system, name, realms=realms)
     return made.did, str(made.key_file)
+
+
+def invite_person(system: System, name: str, role: str, password: str) -> Rest:
+    """Return the session of somebody new who came into the realm `default` by an invitation."""
+    link = system.owner.post("/invitations", {"role": role, "realm": "default"})["link"]
+    token = link.partition("#")[2]
+    body = {"token": token, "name": name, "password": password, "bearer": True}
+    return Rest(system.hub.url, Rest(system.hub.url).post("/invitations/accept", body)["token"])

@@ -11,6 +11,7 @@ from controlplane.people.own_keys import CONTEXT
 from protocol.envelope import parse_document
 from protocol.keys import SigningKey
 from tests.interaction.fixtures import Fleet
+from tests.interaction.people import invite_person
 from tests.interaction.rest import Answer, Rest
 from tests.interaction.system import System
 
@@ -32,14 +33,7 @@ class Person:
 
 def invite(system: System, role: str) -> Rest:
     """Return the session of somebody new in the realm `default`."""
-    link = system.owner.post("/invitations", {"role": role, "realm": "default"})["link"]
-    body = {
-        "token": link.partition("#")[2],
-        "name": f"{role}-{next(_numbers)}",
-        "password": "correct horse battery",
-        "bearer": True,
-    }
-    return Rest(system.hub.url, Rest(system.hub.url).post("/invitations/accept", body)["token"])
+    return invite_person(system, f"{role}-{next(_numbers)}", role, "correct horse battery")
 
 
 def enrol(rest: Rest) -> Person:

@@ -177,9 +177,9 @@ async function proveAuthority(
   checkGranted(links, { order: { action, realm }, agent: order.audience });
   const conditions = conditionsOf(links);
   const judged = conditions.length > 0 ? `; the agent judged ${conditions.join(" and ")}` : "";
-  return links.length === 0
-    ? "the root itself"
-    : `${links.length} delegations from the root${judged}`;
+  if (links.length === 0) return "the root itself";
+  const count = links.length === 1 ? "one delegation" : `${links.length} delegations`;
+  return `${count} from the root${judged}`;
 }
 
 /** The chain to a document's signer, as it was when the document was signed. */

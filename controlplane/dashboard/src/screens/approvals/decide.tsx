@@ -62,7 +62,7 @@ export function Decide({ approval }: { approval: ApprovalView }) {
       <div className="flex flex-wrap items-center gap-3">
         <div className="min-w-0 flex-1 basis-64">
           <p className="font-medium">
-            {pending ? (way ? WORDS[way].how : "You cannot decide this here") : outcome(approval)}
+            {pending ? headline(way, ways.needsKey) : outcome(approval)}
           </p>
           {pending && <p className="text-xs text-muted">{ways.accepts}</p>}
         </div>
@@ -103,6 +103,11 @@ export function Decide({ approval }: { approval: ApprovalView }) {
       )}
     </section>
   );
+}
+
+function headline(way: Way | undefined, needsKey: boolean): string {
+  if (way) return WORDS[way].how;
+  return needsKey ? "You need a key of your own" : "You cannot decide this";
 }
 
 function outcome({ state, decisions }: ApprovalView): string {
@@ -178,6 +183,8 @@ function Answer({ approval, approve, way, usable, lent, onClose }: AnswerProps) 
           {(props) => (
             <TextArea
               {...props}
+              // biome-ignore lint/a11y/noAutofocus: this person has just asked for the question
+              autoFocus
               rows={2}
               maxLength={1000}
               value={reason}

@@ -239,9 +239,11 @@ function About({ order }: { order: IntentView }) {
           <Ago at={order.startedAt} />
         </Fact>
       )}
-      <Fact name={isOpen(order.state) ? "Lapses" : "Lapsed"}>
-        {isOpen(order.state) ? <Countdown to={order.expiresAt} /> : <Ago at={order.expiresAt} />}
-      </Fact>
+      {isOpen(order.state) && (
+        <Fact name="Lapses in">
+          <Countdown to={order.expiresAt} />
+        </Fact>
+      )}
       <Fact name="Time to work">{`${order.timeoutSeconds} s`}</Fact>
       <Fact name="Order">
         <CopyField value={order.id} label="the order's id" short />

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { api, hubUrl } from "../../api/client.ts";
 import { readEvents } from "../../api/event_stream.ts";
 import { usePages } from "../../api/pages.ts";
-import type { IntentView } from "../../api/schema.gen.ts";
+import type { AgentView, IntentView } from "../../api/schema.gen.ts";
 import { canVerify } from "../../proof/keys.ts";
 import { type OrderProof, proveOrder, type ShownOrder } from "../../proof/orders.ts";
 import { trustedRoot } from "../../proof/trusted_root.ts";
@@ -41,12 +41,25 @@ export function useOrder(id: string) {
   });
 }
 
-/** Every agent this person may see, as far as a form needs them. */
+const AGENTS_A_PAGE = 200;
+const MOST_AGENT_PAGES = 25;
+
+/** The agents this person may see, as far as a form can offer them. */
 export function useAgents() {
   return useQuery({
     queryKey: ["agents", "for-orders"],
-    queryFn: ({ signal }) =>
-      api.get("/api/v1/agents", { query: { limit: 1_000 }, signal }).then(({ items }) => items),
+    queryFn: async ({ signal }) => {
+      const found: AgentView[] = [];
+      let cursor: string | null = null;
+      for (let page = 0; page < MOST_AGENT_PAGES; page += 1) {
+        const query: { limit: number; cursor: string | null } = { limit: AGENTS_A_PAGE, cursor };
+        const { items, nextCursor } = await api.get("/api/v1/agents", { query, signal });
+        found.push(...items);
+        cursor = nextCursor;
+        if (cursor === null) break;
+      }
+      return found;
+    },
   });
 }
 
