@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from controlplane.dashboard.build import UnreachableError, build, prepare
 from tests.browser.chromium import ARGUMENTS, Watch, find_chromium, watched
-from tests.browser.people import OWNER_PASSWORD, sign_in
+from tests.browser.people import OWNER_PASSWORD, enter
 from tests.interaction.fixtures import Fleet
 from tests.interaction.system import System
 
@@ -25,7 +25,8 @@ Open = Callable[..., AbstractContextManager[Opened]]
 
 @pytest.fixture(scope="session")
 def playwright_driver() -> Iterator[Playwright]:
-    """Playwright, once for all tests of a worker."""
+    """Playwright, once for all tests of a worker; patient, as other tests run beside them."""
+    expect.set_options(timeout=20_000)
     with sync_playwright() as driver:
         yield driver
 
@@ -77,7 +78,7 @@ def open_page(browser: Browser, owned_fleet: Fleet) -> Open:
         url = dashboard_url(owned_fleet.system)
         with watched(browser, url, **how) as (page, watch):
             if signed_in:
-                sign_in(page)
+                enter(page, url)
             page.goto(path)
             yield page, watch
 

@@ -1,4 +1,4 @@
-"""The screen Approvals: people decide in real Chromium, and a real agent judges what they signed."""
+"""The screen Approvals: people decide in real Chromium, a real agent judges what they signed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ from tests.interaction.system import System
 pytestmark = pytest.mark.usefixtures("packages")
 SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "390"])
 _numbers = itertools.count(1)
+READ_THE_KEY_OUT = """async () => {
+  const done = (asked) => new Promise((resolve) => {
+    asked.onsuccess = () => resolve(asked.result);
+  });
+  const base = await done(indexedDB.open("writ-keys", 1));
+  const [{ pair }] = await done(base.transaction("keys").objectStore("keys").getAll());
+  const read = crypto.subtle.exportKey("pkcs8", pair.privateKey);
+  return read.then(() => "read", (error) => error.name);
+}"""
 
 
 @pytest.fixture
@@ -82,15 +91,7 @@ def test_a_decision_signed_in_the_browser_is_counted_by_the_agent(
         expect(page.get_by_text("1 of 1 person has approved")).to_be_visible()
         expect(page.get_by_text("signed with their own key")).to_be_visible()
         # No script can read the key out, and it is there again after a reload.
-        exported = page.evaluate(
-            """async () => {
-              const opening = indexedDB.open("writ-keys", 1);
-              const base = await new Promise((done) => { opening.onsuccess = () => done(opening.result) });
-              const all = base.transaction("keys").objectStore("keys").getAll();
-              const [{ pair }] = await new Promise((done) => { all.onsuccess = () => done(all.result) });
-              return crypto.subtle.exportKey("pkcs8", pair.privateKey).then(() => "read", (e) => e.name);
-            }"""
-        )
+        exported = page.evaluate(READ_THE_KEY_OUT)
         assert exported == "InvalidAccessError"
     ended = system.end(asked["intentId"])
     assert ended["state"] == "succeeded", ended["result"]

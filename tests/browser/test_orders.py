@@ -170,7 +170,9 @@ def test_hostile_results_are_shown_inert(finished: dict[str, Any], open_page: Op
 
 
 def test_a_running_order_is_cancelled_and_repeated(owned_fleet: Fleet, open_page: Open) -> None:
-    intent = owned_fleet.system.order(owned_fleet.worker, "shell.exec", argv=["sleep", "60"])
+    intent = owned_fleet.system.order(
+        owned_fleet.worker, "shell.exec", argv=["sleep", "600"], timeoutSeconds=900
+    )
     owned_fleet.system.reaches(intent, "running")
     with open_page(f"/orders/{intent}") as (page, _):
         expect(page.get_by_role("listitem").filter(has_text="started")).to_be_visible()
@@ -182,7 +184,7 @@ def test_a_running_order_is_cancelled_and_repeated(owned_fleet: Fleet, open_page
         page.get_by_role("link", name="Repeat…").click()
         expect(page.get_by_label("Agent")).to_have_value("worker")
         expect(page.get_by_label("Action")).to_have_value("shell.exec")
-        expect(page.get_by_label("argv 2")).to_have_value("60")
+        expect(page.get_by_label("argv 2")).to_have_value("600")
     assert owned_fleet.system.end(intent)["state"] == "cancelled"
 
 

@@ -183,7 +183,6 @@ function Answer({ approval, approve, way, usable, lent, onClose }: AnswerProps) 
           {(props) => (
             <TextArea
               {...props}
-              // biome-ignore lint/a11y/noAutofocus: this person has just asked for the question
               autoFocus
               rows={2}
               maxLength={1000}

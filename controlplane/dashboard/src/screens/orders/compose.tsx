@@ -41,7 +41,7 @@ export function Compose() {
   const given = new URLSearchParams(useSearch());
   const from = given.get("from");
   const agents = useAgents();
-  const repeated = useOrder(from ?? "");
+  const repeated = useOrder(from);
   if (agents.isPending || (from !== null && repeated.isPending)) return <Waiting lines={8} />;
   if (agents.isError) return <Failed error={agents.error} onRetry={() => void agents.refetch()} />;
   const draft: Draft =

@@ -199,12 +199,7 @@ function Reports({ reports, open }: { reports: readonly Report[]; open: boolean 
       {left > 0 && (
         <p className="mb-1 text-xs text-muted">{`${left} earlier ones are not shown.`}</p>
       )}
-      <ol
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keys
-        tabIndex={0}
-        aria-label="Reports"
-        className="max-h-96 overflow-auto font-mono text-xs/5"
-      >
+      <ol tabIndex={0} aria-label="Reports" className="max-h-96 overflow-auto font-mono text-xs/5">
         {reports.slice(-SHOWN_REPORTS).map((one) => (
           <li key={one.index} className="flex gap-3">
             <span className="w-14 shrink-0 text-faint">{inert(one.kind)}</span>

@@ -34,10 +34,12 @@ export function useOrders(filters: Filters) {
   );
 }
 
-export function useOrder(id: string) {
+/** One order with its documents; none where there is no id yet. */
+export function useOrder(id: string | null) {
   return useQuery({
     queryKey: ["intents", "one", id],
-    queryFn: ({ signal }) => api.get("/api/v1/intents/{id}", { path: { id }, signal }),
+    enabled: id !== null,
+    queryFn: ({ signal }) => api.get("/api/v1/intents/{id}", { path: { id: id ?? "" }, signal }),
   });
 }
 
