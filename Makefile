@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults cluster model lock docs clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults cluster model lock docs screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -91,6 +91,11 @@ lock: $(VENV)/.dev ## resolve requirements/*.txt anew (hashes, no addresses)
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra s3 pyproject.toml requirements/build.in -o requirements/hub.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra postgres --extra s3 --extra nats --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+
+screenshots: $(VENV)/.dev chromium dashboard ## take the pictures of the dashboard's docs anew
+	@mkdir -p build/screenshots
+	@WRIT_SCREENSHOTS=$(CURDIR)/build/screenshots $(BIN)/python -m pytest tests/browser -q
+	@for one in docs/dashboard/*.png; do cp build/screenshots/$$(basename $$one) $$one || exit 1; done
 
 docs: $(VENV)/.dev ## write docs/reference/cli.md and settings.md anew
 	@$(BIN)/python -m docs.generate

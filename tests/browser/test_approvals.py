@@ -202,7 +202,7 @@ def test_what_differs_from_the_last_approved_call_is_shown_and_hostile_text_is_i
         expect(diff).to_contain_text("⟨U+202E⟩gpj.exe")
         assert page.locator("main img").count() == 0
         assert "\u202e" not in page.locator("main").inner_text()
-        screenshot(page, "approvals")
+        screenshot(page, "approvals-diff")
         cancel(owned_fleet.system, second)
 
 
@@ -212,7 +212,7 @@ def test_nobody_is_shut_out_of_it(
     owned_fleet: Fleet, open_as: Any, approver: str, axe: str, size: dict[str, int], scheme: str
 ) -> None:
     asked = ask(owned_fleet, "uname", "-p")
-    kind = f"{scheme}-{size['width']}"
+    kind = f"{scheme}-{'phone' if size is PHONE else 'wide'}"
     with open_as(approver, "/approvals", size=size, scheme=scheme) as (page, _):
         row = page.get_by_role("list", name="Waiting").locator(f"a[href$='{asked['id']}']")
         expect(row).to_be_visible()

@@ -56,7 +56,6 @@ def test_an_order_is_given_watched_and_proved(owned_fleet: Fleet, open_page: Ope
         proof = page.get_by_role("region", name="Proof")
         for holds in ("as it was signed", "may order this", "is the agent's", "signed record"):
             expect(proof.get_by_role("listitem").filter(has_text=holds)).to_contain_text(": holds")
-        screenshot(page, "orders")
     assert owned_fleet.worker.lines("from-the-browser.txt") == ["written by a person"]
 
 
@@ -209,7 +208,7 @@ def test_the_list_is_filtered_by_its_address(owned_fleet: Fleet, open_page: Open
 def test_nobody_is_shut_out_of_it(
     finished: dict[str, Any], open_page: Open, axe: str, size: dict[str, int], scheme: str
 ) -> None:
-    kind = f"{scheme}-{size['width']}"
+    kind = f"{scheme}-{'phone' if size is PHONE else 'wide'}"
     with open_page("/orders", size=size, scheme=scheme) as (page, _):
         expect(page.get_by_role("table", name="Orders")).to_be_visible()
         check_accessible(page, axe)

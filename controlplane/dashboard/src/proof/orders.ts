@@ -127,7 +127,7 @@ export async function proveOrder(
     "record",
     needsOrder(async () => {
       if (inclusion === null) return { open: "the hub gave no proof from its record" };
-      return proveRecord(inclusion, order as Envelope, result, root);
+      return proveRecord(shown, inclusion, order as Envelope, result, root);
     }),
   );
   return {
@@ -251,6 +251,7 @@ async function proveApprovals(
 }
 
 async function proveRecord(
+  shown: ShownOrder,
   { index, leaf, proof, checkpoint, logDelegation }: ShownInclusion,
   order: Envelope,
   result: Envelope | undefined,
@@ -269,14 +270,28 @@ async function proveRecord(
   if (!isObject(says) || !isObject(data) || says.index !== index || says.subject !== order.id) {
     refuse("other_leaf", "the entry of the record is about something else");
   }
-  const intentDigest = data.intentDigest ?? data.digest;
-  if (intentDigest !== (await digestOf(order)))
+  const at = `entry ${index} of ${note.size}`;
+  if (says.kind === "intent.finished" && data.resultDigest === undefined) {
+    // Ended by the hub before the agent had a say: the entry is all there is.
+    if (shown.documents.result !== null) refuse("other_leaf", "the entry knows of no result");
+    if (data.state !== shown.state) {
+      refuse("shown_otherwise", `shown as ${shown.state}, in the record as ${String(data.state)}`);
+    }
+    return `${at} says that the hub ended it: ${shown.state}`;
+  }
+  if ((data.intentDigest ?? data.digest) !== (await digestOf(order))) {
     refuse("other_leaf", "the entry names another order");
-  if (result === undefined) return `entry ${index} of ${note.size} took the order in`;
-  if (says.kind !== "intent.finished" || data.resultDigest !== (await digestOf(result))) {
+  }
+  if (says.kind !== "intent.finished") {
+    if (result !== undefined) refuse("other_leaf", "the entry does not name the result");
+    return `${at} took the order in`;
+  }
+  if (shown.documents.result === null) refuse("no_result", "the record knows of a result");
+  if (result === undefined) return { open: "needs the result itself" };
+  if (data.resultDigest !== (await digestOf(result))) {
     refuse("other_leaf", "the entry names another result");
   }
-  return `entry ${index} of ${note.size} names this very result`;
+  return `${at} names this very result`;
 }
 
 async function logKey(delegation: string, root: string) {

@@ -158,7 +158,9 @@ function Row({ approval, here }: { approval: ApprovalView; here: boolean }) {
       </span>
       <span className="flex items-center gap-2 text-xs text-muted">
         {approval.state === "pending" ? (
-          <Badge tone={risk.tone}>{risk.word}</Badge>
+          <span className="shrink-0">
+            <Badge tone={risk.tone}>{risk.word}</Badge>
+          </span>
         ) : (
           <StateWord state={approval.state} />
         )}
