@@ -20,3 +20,14 @@ def check_accessible(page: Page, axe: str) -> None:
         _RULES,
     )
     assert not found, f"{page.url}\n" + "\n".join(found)
+
+
+def check_fits(page: Page) -> None:
+    """Fail when anything of the page stands out of the window's width, where nobody sees it."""
+    out = page.evaluate(
+        "() => [...document.querySelectorAll('main *')].filter(one => {"
+        "const box = one.getBoundingClientRect();"
+        "return box.width > 1 && box.right > innerWidth + 1 && !one.closest('[role=region],pre');"
+        "}).slice(0, 5).map(one => one.outerHTML.slice(0, 200))"
+    )
+    assert not out, f"{page.url}\n" + "\n".join(out)

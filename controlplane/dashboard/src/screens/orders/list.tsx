@@ -19,7 +19,7 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   {
     key: "action",
     header: "Action",
-    width: "minmax(9rem, 2fr)",
+    width: "minmax(0, 2fr)",
     cell: (order) => (
       <>
         <span className="font-medium">{inert(order.action)}</span>
@@ -30,7 +30,7 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   {
     key: "params",
     header: "Parameters",
-    width: "minmax(8rem, 3fr)",
+    width: "minmax(0, 3fr)",
     from: "lg",
     cell: (order) => (
       <code className="text-xs text-muted">
@@ -41,20 +41,20 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   {
     key: "agent",
     header: "Agent",
-    width: "minmax(6rem, 1fr)",
+    width: "minmax(0, 1fr)",
     from: "sm",
     cell: (order) => inert(order.agentName),
   },
   {
     key: "state",
     header: "State",
-    width: "8rem",
+    width: "6.5rem",
     cell: (order) => <StateWord state={order.state} />,
   },
   {
     key: "created",
     header: "Given",
-    width: "6rem",
+    width: "4.5rem",
     align: "end",
     cell: (order) => <Ago at={order.createdAt} />,
   },
@@ -91,7 +91,7 @@ export function OrderList() {
   );
   return (
     <Page title="Orders" actions={fresh} flush>
-      <div className="flex flex-wrap items-end gap-2 px-4 pb-3 sm:px-3">
+      <div className="grid grid-cols-2 items-end gap-2 px-4 pb-3 sm:flex sm:flex-wrap sm:px-3">
         <Labelled label="State">
           {(id) => (
             <Select
@@ -114,7 +114,7 @@ export function OrderList() {
               <TextInput
                 id={id}
                 key={filters[name] ?? ""}
-                className="max-w-40"
+                className="sm:max-w-40"
                 placeholder="any"
                 spellCheck={false}
                 defaultValue={filters[name] ?? ""}
@@ -169,7 +169,7 @@ function Labelled({
 }) {
   const id = useId();
   return (
-    <div className="flex flex-col gap-1">
+    <div className="flex min-w-0 flex-col gap-1 *:w-full">
       <label htmlFor={id} className="text-xs text-muted capitalize">
         {label}
       </label>
