@@ -84,6 +84,7 @@ def test_whatever_is_bent_is_named(fleet: Fleet, honest: dict[str, Any]) -> None
         ("result", "bad_signature", in_document("result", "€", "$")),
         ("result", "shown_otherwise", bent(lambda shown, _: shown.update(state="failed"))),
         ("result", "no_result", bent(lambda shown, _: shown["documents"].update(result=None))),
+        ("record", "no_result", bent(lambda shown, _: shown["documents"].update(result=None))),
         ("result", "bad_json", in_document("result", '"intentId"', '"intentId":1,"intentId"')),
         ("order", "bad_signature", in_document("intent", "€", "$")),
         ("order", "shown_otherwise", bent(lambda shown, _: shown["params"].update(text="x"))),
@@ -126,6 +127,22 @@ def test_whatever_is_bent_is_named(fleet: Fleet, honest: dict[str, Any]) -> None
         assert not proof["verified"], (name, code)
         assert (name, code) in failing(proof), (name, code, proof["checks"])
     assert [proof["result"] for proof in proofs[:4]] == [None] * 4
+
+
+def test_an_order_that_the_hub_ended_is_never_called_verified(fleet: Fleet) -> None:
+    system = fleet.system
+    with system.agent("away") as agent:
+        agent.stop()
+        intent = system.order(agent, "echo", text="nobody hears it")
+        system.rest.post(f"/intents/{intent}/cancel", {})
+        question = question_of(fleet, system.end(intent))
+    lied = copy.deepcopy(question)
+    lied["shown"]["state"] = "expired"
+    good, bad = prove(question, lied)
+    states = {one["name"]: one["state"] for one in good["checks"]}
+    assert states == {"order": "holds", "authority": "holds", "result": "open", "record": "holds"}
+    assert not good["verified"]
+    assert failing(bad) == [("record", "shown_otherwise")]
 
 
 def test_under_another_root_nothing_holds(fleet: Fleet, honest: dict[str, Any]) -> None:
