@@ -136,7 +136,8 @@ async def open_hub(settings: HubSettings) -> AsyncIterator[RunningHub]:
 
 def build_app(hub: Hub, live: Live) -> ASGIApp:
     """Return the ASGI application: agents on their socket, all else on the router and its pages."""
-    application = Starlette(routes=AgentEndpoint(live).routes())
+    endpoint = AgentEndpoint(live)
+    application = Starlette(routes=endpoint.routes())
     router = Router(hub, OPERATIONS, openapi_json, Dashboard().reply)
     application.router.default = router
     application.router.redirect_slashes = False
@@ -147,9 +148,12 @@ def build_app(hub: Hub, live: Live) -> ASGIApp:
         # A proxy may leave the path we lie below on or take it off.
         if prefix and scope["type"] != "lifespan" and scope["path"].startswith(f"{prefix}/"):
             scope = {**scope, "path": scope["path"].removeprefix(prefix)}
-        # Requests go straight to the router: an order should not pass a framework on its way.
+        # Requests and agents go straight to their end: an order should not pass a framework on its
+        # way, nor each frame of an agent, whose every turn would resume all of its layers.
         if scope["type"] == "http" and not scope["path"].startswith(_LIVE_PATHS):
             await router(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == AGENT_PATH:
+            await endpoint(scope, receive, send)
         else:
             await application(scope, receive, send)
 

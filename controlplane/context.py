@@ -80,6 +80,14 @@ class Dispatcher(Protocol):
         """Look at the outbox of `did` soon; cheap, never blocks, safe when it is offline."""
         ...
 
+    def takes_now(self, did: str) -> bool:
+        """Whether an order for `did` may be put on disk as dispatched, and handed over then."""
+        ...
+
+    def hand_over(self, did: str, intent_id: str, wire: bytes) -> None:
+        """Send an order that is on disk as dispatched, with a row in the outbox that says sent."""
+        ...
+
 
 class OutboxKind:
     """What an outbox row's `wire` is, and so how the dispatcher sends it.

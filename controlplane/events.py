@@ -10,12 +10,13 @@ Everything here runs on the event loop's thread.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 from controlplane.clock import new_id
 from protocol.errors import Error
@@ -54,6 +55,8 @@ class Event:
         size_bytes: of `data` as JSON.
         heard: whether it happened at another process of this hub.
         person: id of the one user it is for, when it is not for everybody who may see it.
+        about: the frozen record it tells of, for who waits in this process; None when the news
+            came from elsewhere. Never sent to anybody.
     """
 
     id: str
@@ -64,6 +67,7 @@ class Event:
     size_bytes: int = 0
     heard: bool = False
     person: str | None = None
+    about: object | None = None
 
 
 class Subscription:
@@ -73,11 +77,11 @@ class Subscription:
         self,
         bus: EventBus,
         accepts: Callable[[Event], bool] | None,
-        subject: str | None,
+        subjects: frozenset[str] | None,
         max_events: int,
         max_bytes: int,
     ) -> None:
-        self.subject = subject
+        self.subjects = subjects
         self.gap = False
         """Whether the requested last event was no longer known, so some may have been missed."""
         self._bus = bus
@@ -175,7 +179,7 @@ class EventBus:
     @property
     def subscribers(self) -> int:
         """How many subscriptions are open."""
-        return len(self._watchers) + sum(len(group) for group in self._by_subject.values())
+        return len(self._watchers) + len({one for g in self._by_subject.values() for one in g})
 
     def share(self, say: Callable[[Event], None]) -> None:
         """Have every event that is published here told to the other processes of this hub."""
@@ -201,8 +205,9 @@ class EventBus:
             lost = self._ring.popleft()
             self._ring_bytes -= lost.size_bytes
             self._arrived.pop(lost.id, None)
-        for watcher in list(self._watchers):
-            watcher.offer(event)
+        if self._watchers:
+            for watcher in list(self._watchers):
+                watcher.offer(event)
         if event.subject is not None and self._by_subject:
             for watcher in list(self._by_subject.get(event.subject, ())):
                 watcher.offer(event)
@@ -215,10 +220,11 @@ class EventBus:
         data: Mapping[str, Any],
         subject: str | None = None,
         person: str | None = None,
+        about: object | None = None,
     ) -> Event:
         """Publish a new event with a fresh id and return it."""
-        size_bytes = len(json.dumps(data, default=str))
-        event = Event(new_id(), type, realm, data, subject, size_bytes, person=person)
+        size_bytes = len(orjson.dumps(data, default=str))
+        event = Event(new_id(), type, realm, data, subject, size_bytes, person=person, about=about)
         self.publish(event)
         return event
 
@@ -228,6 +234,7 @@ class EventBus:
         last_event_id: str | None = None,
         *,
         subject: str | None = None,
+        subjects: Collection[str] | None = None,
     ) -> Subscription:
         """Return a subscription to all later events, after those since `last_event_id`.
 
@@ -236,22 +243,27 @@ class EventBus:
             last_event_id: resume after it. When the ring has lost it, the whole ring is replayed
                 and `gap` is true on the subscription.
             subject: only events about this id; many such subscriptions cost a publisher nothing.
+            subjects: the same for several ids.
         """
+        if subject is not None:
+            subjects = (subject,)
+        chosen = None if subjects is None else frozenset(subjects)
         subscription = Subscription(
             self,
             accepts,
-            subject,
-            max(self._subscriber_events, len(self._ring)),
+            chosen,
+            max(self._subscriber_events, len(self._ring), len(chosen or ())),
             max(self._subscriber_bytes, self._ring_bytes),
         )
         if last_event_id is not None:
             self._replay(subscription, last_event_id)
         if self._closed:
             subscription.close()
-        elif subject is None:
+        elif subscription.subjects is None:
             self._watchers[subscription] = None
         else:
-            self._by_subject.setdefault(subject, {})[subscription] = None
+            for one in subscription.subjects:
+                self._by_subject.setdefault(one, {})[subscription] = None
         return subscription
 
     def _replay(self, subscription: Subscription, last_event_id: str) -> None:
@@ -263,7 +275,7 @@ class EventBus:
         for event in ring[start or 0 :]:
             if event.id == last_event_id:
                 continue
-            if subscription.subject is None or subscription.subject == event.subject:
+            if subscription.subjects is None or event.subject in subscription.subjects:
                 subscription.offer(event)
 
     def _before(self, ring: Sequence[Event], start: int) -> int:
@@ -276,12 +288,12 @@ class EventBus:
     def forget(self, subscription: Subscription) -> None:
         """Drop a closed subscription; unknown ones are ignored."""
         self._watchers.pop(subscription, None)
-        if subscription.subject is not None:
-            group = self._by_subject.get(subscription.subject)
+        for subject in subscription.subjects or ():
+            group = self._by_subject.get(subject)
             if group is not None:
                 group.pop(subscription, None)
                 if not group:
-                    del self._by_subject[subscription.subject]
+                    del self._by_subject[subject]
 
     def close(self) -> None:
         """End every subscription, now and later; used once, when the hub stops."""

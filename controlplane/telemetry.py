@@ -112,6 +112,23 @@ class Metrics:
         )
         self.bus = BusMetrics(made)
 
+        self._entered: dict[str, Counter] = {}
+        self._answered: dict[int, Counter] = {}
+
+    def entered(self, state: str) -> None:
+        """Count an intent that has entered a state."""
+        counter = self._entered.get(state)
+        if counter is None:
+            counter = self._entered[state] = self.intents.labels(state)
+        counter.inc()
+
+    def answered(self, status: int) -> None:
+        """Count an answered request."""
+        counter = self._answered.get(status)
+        if counter is None:
+            counter = self._answered[status] = self.requests.labels(f"{status // 100}xx")
+        counter.inc()
+
     def render(self) -> bytes:
         """Return the Prometheus text of every number."""
         return generate_latest(self.registry)

@@ -29,8 +29,19 @@ class Prepared:
         self.writes = locks or bool(getattr(statement, "is_dml", False))
         self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
 
+    def sql(self, dialect: Dialect) -> str:
+        """Return the statement's text for this dialect."""
+        return self._compile(dialect)[0]
+
     def bind(self, dialect: Dialect, values: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
         """Return the SQL text and its parameters in order; a missing value is a `KeyError`."""
+        found = self._compiled.get(dialect.name)
+        sql, order, constants = found if found is not None else self._compile(dialect)
+        if constants:
+            values = constants | values
+        return sql, tuple([values[name] for name in order])
+
+    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...], dict[str, Any]]:
         found = self._compiled.get(dialect.name)
         if found is None:
             compiled = self._statement.compile(dialect=dialect)
@@ -39,10 +50,7 @@ class Prepared:
                 name: value for name, value in compiled.params.items() if value is not None
             }
             found = self._compiled[dialect.name] = (str(compiled), order, constants)
-        sql, order, constants = found
-        if constants:
-            values = constants | values
-        return sql, tuple([values[name] for name in order])
+        return found
 
 
 class BulkInsert:
@@ -86,6 +94,7 @@ class Transaction:
         self.is_sqlite = self.dialect.name == "sqlite"
         self._driver: Any = connection.connection.driver_connection if self.is_sqlite else None
         self._deferred: dict[BulkInsert, list[tuple[Any, ...]]] = {}
+        self._later: dict[Prepared, list[tuple[Any, ...]]] = {}
 
     def core(self, statement: Executable) -> CursorResult[Any]:
         """Run any statement after every deferred row."""
@@ -128,19 +137,37 @@ class Transaction:
         if not self.is_sqlite:
             self.core(select(func.pg_advisory_xact_lock(func.hashtextextended(what, 0))))
 
+    def later(self, prepared: Prepared, **values: Any) -> None:
+        """Run a statement that nobody asks the outcome of, with all of its kind, at the flush.
+
+        It runs after every row that is deferred by then; who must see it flushes first.
+        """
+        self._check(prepared.writes)
+        sql_and_values = prepared.bind(self.dialect, values)
+        self._later.setdefault(prepared, []).append(sql_and_values[1])
+
     def flush(self, *only: BulkInsert) -> None:
-        """Write deferred rows: of the given tables, or all."""
-        if not self._deferred:
-            return
-        for bulk in only or tuple(self._deferred):
-            rows = self._deferred.pop(bulk, None)
-            if rows:
-                self._insert(bulk, rows)
+        """Write deferred rows: of the given tables, or all and then what was put off."""
+        if self._deferred:
+            for bulk in only or tuple(self._deferred):
+                rows = self._deferred.pop(bulk, None)
+                if rows:
+                    self._insert(bulk, rows)
+        if self._later and not only:
+            waiting, self._later = self._later, {}
+            for prepared, parameters in waiting.items():
+                self._run_many(prepared.sql(self.dialect), parameters)
 
     def _check(self, writes: bool) -> None:
         # The database would refuse too, but later, and not the rows that are only deferred.
         if writes and self._read_only:
             raise StorageError("a reading unit tried to write")
+
+    def _run_many(self, sql: str, parameters: list[tuple[Any, ...]]) -> None:
+        if self.is_sqlite:
+            self._driver.executemany(sql, parameters)
+        else:
+            self.connection.exec_driver_sql(sql, parameters)
 
     def _insert(self, bulk: BulkInsert, rows: list[tuple[Any, ...]]) -> None:
         sql = bulk.sql(self.dialect)

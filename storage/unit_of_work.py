@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from sqlalchemy import text
 
@@ -40,46 +41,60 @@ from storage.transaction import Transaction
 
 
 class UnitOfWork:
-    """What a unit may touch. Sync; used in the unit only, never kept."""
+    """What a unit may touch. Sync; used in the unit only, never kept.
+
+    A repository is made when a unit first asks for it: most units touch three or four of them.
+    """
+
+    agents: Agents
+    registrations: Registrations
+    join_tokens: JoinTokens
+    intents: Intents
+    documents: Documents
+    delegations: Delegations
+    revocations: Revocations
+    policies: Policies
+    approvals: Approvals
+    tallies: Tallies
+    audit: Audit
+    outbox: Outbox
+    api_keys: ApiKeys
+    users: Users
+    realms: Realms
+    settings: Settings
+    idempotency: Idempotency
+    files: Files
+    sessions: Sessions
+    invitations: Invitations
+    device_logins: DeviceLogins
+    passkeys: Passkeys
+    person_keys: PersonKeys
+    identities: Identities
+    ceremonies: Ceremonies
+    rate_windows: RateWindows
+    hub_processes: HubProcesses
+    leases: Leases
+    wrapping_keys: WrappingKeys
+    data_keys: DataKeys
+    token_keys: TokenKeys
+    sealed_rows: SealedRows
+    webhooks: Webhooks
+    deliveries: Deliveries
+    notifications: Notifications
+    followers: Followers
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
-        self.agents = Agents(transaction)
-        self.registrations = Registrations(transaction)
-        self.join_tokens = JoinTokens(transaction)
-        self.intents = Intents(transaction)
-        self.documents = Documents(transaction)
-        self.delegations = Delegations(transaction)
-        self.revocations = Revocations(transaction)
-        self.policies = Policies(transaction)
-        self.approvals = Approvals(transaction)
-        self.tallies = Tallies(transaction)
-        self.audit = Audit(transaction)
-        self.outbox = Outbox(transaction)
-        self.api_keys = ApiKeys(transaction)
-        self.users = Users(transaction)
-        self.realms = Realms(transaction)
-        self.settings = Settings(transaction)
-        self.idempotency = Idempotency(transaction)
-        self.files = Files(transaction)
-        self.sessions = Sessions(transaction)
-        self.invitations = Invitations(transaction)
-        self.device_logins = DeviceLogins(transaction)
-        self.passkeys = Passkeys(transaction)
-        self.person_keys = PersonKeys(transaction)
-        self.identities = Identities(transaction)
-        self.ceremonies = Ceremonies(transaction)
-        self.rate_windows = RateWindows(transaction)
-        self.hub_processes = HubProcesses(transaction)
-        self.leases = Leases(transaction)
-        self.wrapping_keys = WrappingKeys(transaction)
-        self.data_keys = DataKeys(transaction)
-        self.token_keys = TokenKeys(transaction)
-        self.sealed_rows = SealedRows(transaction)
-        self.webhooks = Webhooks(transaction)
-        self.deliveries = Deliveries(transaction)
-        self.notifications = Notifications(transaction)
-        self.followers = Followers(transaction)
+
+    if not TYPE_CHECKING:  # or every name would be an attribute to the type checker
+
+        def __getattr__(self, name: str) -> Any:
+            kind = _REPOSITORIES.get(name)
+            if kind is None:
+                raise AttributeError(name)
+            made = kind(self.transaction)
+            setattr(self, name, made)
+            return made
 
     @property
     def now(self) -> datetime:
@@ -96,5 +111,11 @@ class UnitOfWork:
 
     def flush(self) -> None:
         """Write what is deferred; the end of the transaction does it too."""
-        self.audit.flush()
+        if "audit" in self.__dict__:
+            self.audit.flush()
         self.transaction.flush()
+
+
+_REPOSITORIES = {
+    name: kind for name, kind in get_type_hints(UnitOfWork).items() if name != "transaction"
+}

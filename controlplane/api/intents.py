@@ -26,6 +26,7 @@ from controlplane.api.views import (
 )
 from controlplane.audit.service import prove_inclusion
 from controlplane.errors import InvalidFieldError
+from controlplane.events import Subscription
 from controlplane.files.service import outputs_of
 from controlplane.intents.cancellation import cancel_intent
 from controlplane.intents.queries import (
@@ -34,6 +35,7 @@ from controlplane.intents.queries import (
     load_intent,
     parse_state,
     wait_for_end,
+    watch_ends,
 )
 from controlplane.intents.signed import MAX_DELEGATIONS, submit_signed
 from controlplane.intents.state import is_terminal
@@ -208,35 +210,34 @@ async def submit_many(call: Call) -> Any:
 async def _submit(call: Call, orders: list[Order]) -> Any:
     hub, actor, claim = call.hub, call.actor, call.claim
     prepared = await prepare_orders(hub, actor, orders)
-    records = [one.record for one in prepared.orders]
+    ids = [one.record.id for one in prepared.orders]
 
-    def unit(uow: UnitOfWork) -> Reply | None:
+    def unit(uow: UnitOfWork) -> Reply | PreparedBatch:
         if claim is not None:
             earlier = take_claim(uow, claim, prepared.now)
             if earlier is not None:
                 return earlier
-        write_orders(uow, actor, prepared)
+        batch = write_orders(uow, actor, prepared)
         if claim is not None:
-            answer = orjson.dumps(batch_view(prepared.id, records))
+            answer = orjson.dumps(batch_view(batch.id, [one.record for one in batch.orders]))
             keep_answer(uow, claim, 202, answer)
-        return None
+        return batch
 
-    waiting = call.query.wait > 0
-    began = time.perf_counter()
-    earlier = await hub.database.write(unit)
-    hub.metrics.commit_seconds.observe(time.perf_counter() - began)
-    if earlier is not None:
-        return earlier
-    batch = committed(hub, prepared)
-    return await _batch_reply(call, batch) if waiting else batch_view(batch.id, batch.intents)
+    # Watched before it is written: an end cannot come unseen between the two.
+    with watch_ends(hub, ids if call.query.wait > 0 else ()) as ends:
+        began = time.perf_counter()
+        written = await hub.database.write(unit)
+        hub.metrics.commit_seconds.observe(time.perf_counter() - began)
+        if isinstance(written, Reply):
+            return written
+        return await _batch_reply(call, committed(hub, written), ends)
 
 
-async def _batch_reply(call: Call, batch: Batch | PreparedBatch) -> Any:
-    assert isinstance(batch, Batch)
+async def _batch_reply(call: Call, batch: Batch, ends: Subscription) -> Any:
     seconds = min(call.query.wait, call.hub.settings.max_wait_seconds)
-    records: list[IntentRecord] = list(batch.intents)
-    if seconds > 0 and records:
-        records = await wait_for_end(call.hub, [one.id for one in records], seconds)
+    if seconds <= 0 or not batch.intents:
+        return batch_view(batch.id, batch.intents, with_results=call.query.wait > 0)
+    records = await wait_for_end(call.hub, batch.intents, ends, seconds)
     return batch_view(batch.id, records, with_results=True)
 
 
@@ -253,9 +254,8 @@ async def _batch_reply(call: Call, batch: Batch | PreparedBatch) -> Any:
 async def submit_document(call: Call) -> Any:
     """Hand in an order that was signed elsewhere."""
     batch = await submit_signed(call.hub, call.actor, call.body.document, call.body.delegations)
-    if call.query.wait > 0:
-        return await _batch_reply(call, batch)
-    return batch_view(batch.id, batch.intents)
+    with watch_ends(call.hub, [one.id for one in batch.intents]) as ends:
+        return await _batch_reply(call, batch, ends)
 
 
 @operation(
@@ -300,7 +300,10 @@ async def show(call: Call) -> Any:
     record, documents = await load_intent(call.hub, call.actor, call.path["id"])
     seconds = min(call.query.wait, call.hub.settings.max_wait_seconds)
     if seconds > 0 and not is_terminal(record.state):
-        await wait_for_end(call.hub, [record.id], seconds)
+        with watch_ends(call.hub, (record.id,)) as ends:
+            # Watched first, read second: nothing can happen unseen between the two.
+            record, documents = await load_intent(call.hub, call.actor, record.id)
+            await wait_for_end(call.hub, [record], ends, seconds)
         record, documents = await load_intent(call.hub, call.actor, record.id)
     view = intent_view(record, documents)
     if record.result is not None and record.result.get("outputFile") is not None:

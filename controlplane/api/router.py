@@ -111,11 +111,11 @@ class Router:
                 receive=receive,
                 send=send,
             )
-            self._hub.metrics.requests.labels("2xx").inc()
+            self._hub.metrics.answered(200)
         else:
             head = scope["method"] == "HEAD"
             await send_reply(reply, request_id, secure=self._secure(scope), head=head, send=send)
-            self._hub.metrics.requests.labels(f"{(reply.status or 200) // 100}xx").inc()
+            self._hub.metrics.answered(reply.status or 200)
 
     def _secure(self, scope: Scope) -> bool:
         return is_secure(self._hub.settings, scope.get("scheme", "http"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -44,12 +45,14 @@ class Lane:
 
     Attributes:
         unacked: document ids sent and not acknowledged, with the monotonic second of sending.
+        handed: orders that are on disk as dispatched and wait for room: ids and bytes.
         wanted: whether the outbox should be looked at again.
         starved: whether rows wait that the window had no room for.
         task: the look that is going on.
     """
 
     unacked: dict[str, float] = field(default_factory=dict)
+    handed: deque[tuple[str, bytes]] = field(default_factory=deque)
     wanted: bool = False
     starved: bool = False
     task: asyncio.Task[None] | None = None

@@ -4,6 +4,10 @@ The outbox is the truth: a row stays until the agent has acknowledged its docume
 any moment only means that it is sent again. An intent is `dispatched` on disk before its first
 byte leaves, for what may have been sent can no longer simply expire. Woken by events; the only
 clock is the resend. Knows no message but what a row may hold.
+
+An order for an agent that is online and owed nothing else is written as dispatched at once, and
+handed over in memory when that is on disk: one commit, and nothing read back. Should it get lost
+between the two, its row is still there, and the next connection makes it due again.
 """
 
 from __future__ import annotations
@@ -91,15 +95,43 @@ class Dispatcher:
             self._look(connection)
         return connection is not None
 
+    def takes_now(self, did: str) -> bool:
+        """Whether an order for `did` may be put on disk as dispatched, and handed over then.
+
+        Only to an agent that is online here, reads what it is sent and is owed nothing else: what
+        was queued before must not be overtaken.
+        """
+        connection = self._registry.get(did)
+        if connection is None or self._stopped:
+            return False
+        lane = connection.lane
+        owed = lane.wanted or lane.starved or lane.task is not None or bool(lane.handed)
+        return not owed and len(lane.unacked) < WINDOW_DOCUMENTS and connection.transport.has_room
+
+    def hand_over(self, did: str, intent_id: str, wire: bytes) -> None:
+        """Send an order that is on disk as dispatched, with a row in the outbox that says sent.
+
+        When the agent has gone it is sent after the agent's return, as everything unacknowledged.
+        """
+        connection = self._registry.get(did)
+        if connection is None or self._stopped:
+            return
+        lane = connection.lane
+        lane.handed.append((intent_id, wire))
+        if lane.task is None and len(lane.handed) == 1:
+            self._send_handed(connection)
+
     def attach(self, connection: Connection) -> None:
         """Begin to serve an agent that has just come online: everything unacknowledged is due."""
         connection.lane.unacked.clear()
+        connection.lane.handed.clear()
         connection.transport.set_writable_callback(functools.partial(self._look, connection))
         self._look(connection)
 
     def detach(self, connection: Connection) -> None:
         """Stop serving a connection that has ended."""
         connection.lane.unacked.clear()
+        connection.lane.handed.clear()
         connection.lane.wanted = False
         if connection.lane.task is not None:
             connection.lane.task.cancel()
@@ -110,7 +142,7 @@ class Dispatcher:
         was_full = len(lane.unacked) >= WINDOW_DOCUMENTS
         for document_id in document_ids:
             lane.unacked.pop(document_id, None)
-        if was_full or lane.starved:
+        if was_full or lane.starved or lane.handed:
             self._look(connection)
 
     def resend_silent(self, connection: Connection, now_seconds: float) -> None:
@@ -150,14 +182,16 @@ class Dispatcher:
         try:
             while lane.wanted and connection.is_online:
                 lane.wanted = False
+                self._send_handed(connection)
                 room = WINDOW_DOCUMENTS - len(lane.unacked)
                 lane.starved = room <= 0
-                if room <= 0 or not connection.transport.has_room:
+                if room <= 0 or lane.handed or not connection.transport.has_room:
                     return  # an acknowledgement, or the drained buffer, looks again
                 claim = await self._claim(connection, room)
                 self._announce(claim.dispatched)
                 if connection.is_online:
                     self._send(connection, claim.rows)
+                    self._send_handed(connection)  # what came while the outbox was looked at
                 lane.starved = claim.more
                 lane.wanted = lane.wanted or claim.more
         except FencedError as error:
@@ -197,6 +231,24 @@ class Dispatcher:
             self._try_send(connection, row)
             faults.reach("intent_sent" if row.kind == OutboxKind.INTENT else "document_sent")
         self._send_delegations(connection, added)
+
+    def _send_handed(self, connection: Connection) -> None:
+        lane = connection.lane
+        now = time.monotonic()
+        while (
+            lane.handed
+            and len(lane.unacked) < WINDOW_DOCUMENTS
+            and connection.is_online
+            and connection.transport.has_room
+        ):
+            intent_id, wire = lane.handed.popleft()
+            lane.unacked[intent_id] = now
+            faults.reach("intent_before_send")
+            try:
+                connection.send_document(wire)
+            except Error as error:
+                log.error("document_unsendable", document=intent_id, code=error.code)
+            faults.reach("intent_sent")
 
     def _try_send(self, connection: Connection, row: OutboxRecord) -> None:
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from controlplane.access.authorize import Actor, authorize_one, realms_with
 from controlplane.context import Hub
 from controlplane.errors import HiddenError
-from controlplane.events import SubscriberLaggedError
+from controlplane.events import SubscriberLaggedError, Subscription
 from controlplane.intents.state import is_terminal
 from protocol.envelope import parse_document
 from protocol.messages.intents import IntentState
@@ -53,40 +52,54 @@ def check_visible(actor: Actor, record: IntentRecord | None) -> None:
     authorize_one(actor, "intents.read", (record.realm,), see="intents.read")
 
 
-async def wait_for_end(hub: Hub, ids: Sequence[str], seconds: float) -> list[IntentRecord]:
+def watch_ends(hub: Hub, ids: Collection[str]) -> Subscription:
+    """Return the news of the ends of these orders; opened before they are on disk, it misses none.
+
+    It holds none of them up: close it, or leave its `with` block.
+    """
+    return hub.events.subscribe(lambda event: event.type == "intent.finished", subjects=ids)
+
+
+async def wait_for_end(
+    hub: Hub, records: Sequence[IntentRecord], ends: Subscription, seconds: float
+) -> list[IntentRecord]:
     """Return these orders once all have ended, or as they stand after `seconds`.
 
-    The events of this hub wake it; every two seconds it looks for itself. It never waits longer
-    than it was told to, whatever became of the agents.
+    An end that this hub brings about comes with its record, and nobody reads it back. Every two
+    seconds the database is asked for the others: another hub may have ended them. It never waits
+    longer than it was told to, whatever became of the agents.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
-    waiting = set(ids)
-    async with contextlib.AsyncExitStack() as stack:
-        if len(ids) == 1:
-            events = hub.events.subscribe(subject=ids[0])
+    known = {one.id: one for one in records}
+    waiting = {one.id for one in records if not is_terminal(one.state)}
+
+    async def look() -> None:
+        ids = list(waiting)
+        found = await hub.database.read(lambda uow: uow.intents.get_many(ids))
+        known.update(found)
+        waiting.difference_update(one.id for one in found.values() if is_terminal(one.state))
+
+    while waiting:
+        left = deadline - loop.time()
+        try:
+            async with asyncio.timeout(min(max(left, 0), _LOOK_AGAIN_SECONDS)):
+                event = await ends.next()
+        except (TimeoutError, SubscriberLaggedError) as exc:
+            if isinstance(exc, SubscriberLaggedError):  # too many at once; from now on it looks
+                await asyncio.sleep(min(max(left, 0), _LOOK_AGAIN_SECONDS))
+            await look()
+            if left <= _LOOK_AGAIN_SECONDS:
+                break
+            continue
+        if event is None:  # the hub stops
+            break
+        if isinstance(event.about, IntentRecord):
+            known[event.about.id] = event.about
+            waiting.discard(event.about.id)
         else:
-            events = hub.events.subscribe(
-                lambda event: event.type == "intent.finished" and event.subject in waiting
-            )
-        await stack.enter_async_context(events)
-        while True:
-            found = await hub.database.read(lambda uow: uow.intents.get_many(list(ids)))
-            records = [found[one] for one in ids if one in found]
-            waiting -= {one.id for one in records if is_terminal(one.state)}
-            left = deadline - loop.time()
-            if not waiting or left <= 0:
-                return records
-            until = loop.time() + min(left, _LOOK_AGAIN_SECONDS)
-            while waiting and (pause := until - loop.time()) > 0:
-                try:
-                    event = await asyncio.wait_for(events.next(), pause)
-                except (TimeoutError, SubscriberLaggedError):
-                    break
-                if event is None:
-                    return records
-                if event.type == "intent.finished" and event.subject in waiting:
-                    waiting.discard(event.subject)
+            await look()
+    return list(known.values())
 
 
 def parse_state(text: str) -> IntentState:

@@ -13,6 +13,7 @@ from protocol.messages.intents import IntentState, Result
 from protocol.timestamps import format_timestamp
 
 if TYPE_CHECKING:
+    from protocol.verification import Verified
     from storage.records import AgentRecord, IntentRecord
 
 UNSENT: Final = (IntentState.QUEUED,)
@@ -67,6 +68,11 @@ def refusal_summary(code: str, message: str, now: datetime) -> dict[str, Any]:
         "error": {"code": code, "message": message},
         "finishedAt": format_timestamp(now),
     }
+
+
+def is_output_small(verified: Verified[Result]) -> bool:
+    """Whether the output fits for sure: it is a part of the canonical bytes that were signed."""
+    return len(verified.envelope.signed_bytes) <= limits.MAX_OUTPUT_BYTES
 
 
 def check_result(record: IntentRecord, result: Result) -> None:

@@ -19,12 +19,13 @@ from controlplane.context import Hub, OutboxKind
 from controlplane.errors import InvalidFieldError
 from controlplane.intents import rollouts
 from controlplane.intents.people import check_person, in_whose_name, person_of
-from controlplane.intents.service import announce
+from controlplane.intents.service import announce, note_dispatched
 from controlplane.intents.targets import Recipient, Target, resolve_target
 from protocol import limits
 from protocol.audit_leaf import Assurance
 from protocol.envelope import seal_document
 from protocol.errors import BadJsonError, FrameTooLargeError
+from protocol.messages.intents import IntentState
 from protocol.strict_json import check_json_profile
 from protocol.timestamps import format_timestamp
 from storage.records import DocumentRecord, IntentRecord
@@ -65,6 +66,16 @@ class PreparedOrder:
     document: DocumentRecord
     sent_at_once: bool = True
 
+    @property
+    def is_dispatched(self) -> bool:
+        """Whether it goes to disk as dispatched, and to its agent as soon as it is there."""
+        return self.record.state is IntentState.DISPATCHED
+
+    def queued(self) -> PreparedOrder:
+        """Return the same, to wait behind what its agent is owed already."""
+        record = replace(self.record, state=IntentState.QUEUED, dispatched_at=None)
+        return replace(self, record=record)
+
 
 async def submit_orders(hub: Hub, actor: Actor, orders: Sequence[Order]) -> Batch:
     """Return the batch of `orders`, which is on disk; each will end in exactly one state.
@@ -75,8 +86,8 @@ async def submit_orders(hub: Hub, actor: Actor, orders: Sequence[Order]) -> Batc
         UnavailableError: the database did not take it; nothing was accepted.
     """
     prepared = await prepare_orders(hub, actor, orders)
-    await hub.database.write(lambda uow: write_orders(uow, actor, prepared))
-    return committed(hub, prepared)
+    written = await hub.database.write(lambda uow: write_orders(uow, actor, prepared))
+    return committed(hub, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +126,26 @@ async def prepare_orders(hub: Hub, actor: Actor, orders: Sequence[Order]) -> Pre
     return PreparedBatch(batch_id, tuple(prepared), now, rollout)
 
 
-def write_orders(uow: UnitOfWork, actor: Actor, batch: PreparedBatch) -> None:
-    """Write rows, documents, leaves and the outbox of a batch, in this one unit."""
+def write_orders(uow: UnitOfWork, actor: Actor, batch: PreparedBatch) -> PreparedBatch:
+    """Write rows, documents, leaves and the outbox of a batch, in this one unit.
+
+    Returns:
+        The batch as it was written: an order that was to go out at once is queued after all when
+        its agent is owed something that was not sent yet, such as the delegation it needs.
+    """
     faults.reach("submit_before_commit")
+    batch = _behind_what_is_owed(uow, batch)
     uow.intents.add_many([one.record for one in batch.orders])
     for one in batch.orders:
         record = one.record
         uow.documents.put(one.document)
         if one.sent_at_once:
             uow.outbox.add(
-                record.agent_did, OutboxKind.INTENT, record.id, signer=one.document.signer
+                record.agent_did,
+                OutboxKind.INTENT,
+                record.id,
+                signer=one.document.signer,
+                sent_at=record.dispatched_at,
             )
         represented = in_whose_name(record, actor)
         uow.audit.append(
@@ -145,8 +166,23 @@ def write_orders(uow: UnitOfWork, actor: Actor, batch: PreparedBatch) -> None:
             assurance=Assurance.ATTRIBUTED if represented else None,
             at=batch.now,
         )
+        if one.is_dispatched:
+            note_dispatched(uow, record, batch.now)
     if batch.rollout is not None:
         rollouts.keep(uow, batch.id, batch.rollout, batch.now)
+    return batch
+
+
+def _behind_what_is_owed(uow: UnitOfWork, batch: PreparedBatch) -> PreparedBatch:
+    agents = {one.record.agent_did for one in batch.orders if one.is_dispatched}
+    owed = uow.outbox.owed(agents) if agents else None
+    if not owed:
+        return batch
+    orders = [
+        one.queued() if one.is_dispatched and one.record.agent_did in owed else one
+        for one in batch.orders
+    ]
+    return replace(batch, orders=tuple(orders))
 
 
 def committed(hub: Hub, batch: PreparedBatch) -> Batch:
@@ -156,7 +192,9 @@ def committed(hub: Hub, batch: PreparedBatch) -> Batch:
     records = tuple(one.record for one in batch.orders)
     announce(hub, records)
     for one in batch.orders:
-        if one.sent_at_once:
+        if one.is_dispatched:
+            hub.dispatcher.hand_over(one.record.agent_did, one.record.id, one.document.wire)
+        elif one.sent_at_once:
             hub.dispatcher.wake(one.record.agent_did)
     return Batch(batch.id, records)
 
@@ -216,6 +254,7 @@ def _sign(
     except (BadJsonError, FrameTooLargeError) as exc:
         raise InvalidFieldError(exc.message, pointer="/params") from exc
     signer = key.public_key.did
+    dispatched = sent_at_once and hub.dispatcher.takes_now(agent.did)
     record = IntentRecord(
         id=intent_id,
         batch_id=batch_id,
@@ -230,6 +269,8 @@ def _sign(
         created_at=now,
         expires_at=expires,
         timeout_seconds=timeout,
+        state=IntentState.DISPATCHED if dispatched else IntentState.QUEUED,
+        dispatched_at=now if dispatched else None,
         on_behalf_of=order.on_behalf_of,
         not_before=order.not_before,
     )

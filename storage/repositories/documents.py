@@ -73,6 +73,10 @@ class Documents(Repository[DocumentRecord]):
         where = (_T.type == "policy_update", _T.audience == agent_did)
         return self._all(*where, order=_T.id.desc(), limit=limit)
 
+    def is_put(self, signer: str, id: str) -> bool:
+        """Whether this transaction has put such a document."""
+        return (signer, id) in self._put
+
     def seen_digest(self, signer: str, id: str) -> str | None:
         """Return the digest remembered for (signer, id), or None."""
         waiting = self._put.get((signer, id))

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.lifecycle import TERMINAL
@@ -17,8 +17,8 @@ from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import IntentRecord, ProgressRecord
 from storage.repositories.base import Repository
-from storage.tables.columns import TIME
-from storage.tables.intents import intent_progress, intents
+from storage.tables.columns import JSON, NAMES, TIME
+from storage.tables.intents import documents, intent_progress, intents
 from storage.transaction import BulkInsert, Prepared
 
 _T = intents.c
@@ -35,6 +35,29 @@ _DISPATCH = Prepared(
         attempts=_T.attempts + 1,
     )
     .returning(_T.id)
+)
+# A result that is news, in one statement: of this agent's order, in answer to its bytes, while the
+# order is open and under an id that the agent has not used before.
+_TAKE_RESULT = Prepared(
+    update(intents)
+    .where(
+        _T.id == bindparam("key"),
+        _T.agent_did == bindparam("agent"),
+        _T.digest == bindparam("answered"),
+        _T.finished_at.is_(None),
+        ~exists().where(
+            documents.c.id == bindparam("document"), documents.c.signer == bindparam("agent")
+        ),
+    )
+    .values(
+        state=bindparam("new_state"),
+        result=bindparam("new_result"),
+        result_document_id=bindparam("document"),
+        approval_ids=bindparam("new_approvals"),
+        started_at=bindparam("new_started"),
+        finished_at=bindparam("new_finished"),
+    )
+    .returning(*_MAPPING.columns)
 )
 _OPEN = tuple(state for state in IntentState if state not in TERMINAL)
 _ENTERED_AT = {
@@ -172,6 +195,39 @@ class Intents(Repository[IntentRecord]):
             result_document_id=result_document_id,
             **changes,
         )
+
+    def take_result(
+        self,
+        id: str,
+        state: IntentState,
+        *,
+        agent_did: str,
+        digest: str,
+        result: dict[str, Any],
+        document_id: str,
+        approval_ids: Sequence[str],
+        started_at: datetime | None,
+        at: datetime,
+    ) -> IntentRecord | None:
+        """End an order by a result that is news in every respect, else None and nothing changed.
+
+        In every respect: the order is `agent_did`'s, has this `digest`, has not ended, and the
+        agent signed no document under `document_id` before.
+        """
+        self._tx.flush(_ADD)
+        row = self._tx.row(
+            _TAKE_RESULT,
+            key=id,
+            agent=agent_did,
+            answered=digest,
+            document=document_id,
+            new_state=str(state),
+            new_result=JSON.encode(result),
+            new_approvals=NAMES.encode(approval_ids),
+            new_started=None if started_at is None else TIME.encode(started_at),
+            new_finished=TIME.encode(at),
+        )
+        return None if row is None else _MAPPING.record(row)
 
     def dispatched(self, ids: Sequence[str], at: datetime) -> Sequence[str]:
         """Move queued intents to dispatched in one statement; return the ids that moved."""

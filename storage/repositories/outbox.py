@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,8 @@ from storage.transaction import BulkInsert, Prepared, Transaction
 
 _T = outbox.c
 _ADD = BulkInsert(
-    outbox, ("agent_did", "kind", "ref_id", "signer", "wire", "not_before", "attempts")
+    outbox,
+    ("agent_did", "kind", "ref_id", "signer", "wire", "not_before", "sent_at", "attempts"),
 )
 
 
@@ -70,6 +71,9 @@ _AGENTS_DUE_AT = Prepared(
     )
     .limit(bindparam("at_most", type_=BigInteger()))
 )
+_OWED = Prepared(
+    select(_T.agent_did).where(InList(_T.agent_did, "agents"), _T.sent_at.is_(None)).distinct()
+)
 _MARK_SENT = Prepared(
     update(outbox)
     .where(InList(_T.id, "ids"))
@@ -79,6 +83,9 @@ _DELETE = Prepared(delete(outbox).where(InList(_T.id, "ids")))
 _DELETE_REFS = Prepared(
     delete(outbox).where(InList(_T.ref_id, "refs"), _T.agent_did == bindparam("agent"))
 )
+_FORGET = Prepared(
+    delete(outbox).where(_T.ref_id == bindparam("ref"), _T.agent_did == bindparam("agent"))
+)
 
 
 class Outbox:
@@ -86,6 +93,8 @@ class Outbox:
 
     def __init__(self, transaction: Transaction) -> None:
         self._tx = transaction
+        self._forgotten: set[tuple[str, str]] = set()
+        self._unsent: set[str] = set()  # who has been added something that is not sent yet
 
     def add(
         self,
@@ -96,6 +105,7 @@ class Outbox:
         not_before: datetime | None = None,
         *,
         signer: str | None = None,
+        sent_at: datetime | None = None,
     ) -> None:
         """Queue something for an agent.
 
@@ -107,11 +117,18 @@ class Outbox:
                 need not be kept twice.
             not_before: `pending` is silent about it until then.
             signer: DID of the document's signer, without `wire`.
+            sent_at: when it was handed over, where that follows the commit at once.
         """
         if (wire is None) == (signer is None):
             raise ValueError("either the bytes, or the signer of the document that holds them")
+        if (agent_did, ref_id) in self._forgotten:
+            self._tx.flush()
+            self._forgotten.clear()
         moment = None if not_before is None else TIME.encode(not_before)
-        self._tx.defer(_ADD, [(agent_did, kind, ref_id, signer, wire, moment, 0)])
+        if sent_at is None:
+            self._unsent.add(agent_did)
+        sent, attempts = (None, 0) if sent_at is None else (TIME.encode(sent_at), 1)
+        self._tx.defer(_ADD, [(agent_did, kind, ref_id, signer, wire, moment, sent, attempts)])
 
     def add_first(
         self,
@@ -174,6 +191,12 @@ class Outbox:
         rows = self._tx.rows(_AGENTS_DUE_AT, hub=hub, at_most=limit, **due)
         return [str(row[0]) for row in rows]
 
+    def owed(self, agent_dids: Iterable[str]) -> set[str]:
+        """Return which of these agents something waits for that was not sent yet."""
+        asked = set(agent_dids)
+        rows = self._tx.rows(_OWED, agents=self._list(list(asked)))
+        return {str(row[0]) for row in rows} | (asked & self._unsent)
+
     def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
         """Say that rows were handed to the agent's connection."""
         if ids:
@@ -193,8 +216,14 @@ class Outbox:
         """Forget what an agent has acked; return how many rows."""
         if not ref_ids:
             return 0
-        self._tx.flush(_ADD)
+        self._tx.flush()
         return self._tx.run(_DELETE_REFS, refs=self._list(ref_ids), agent=agent_did)
+
+    def forget(self, agent_did: str, ref_ids: Iterable[str]) -> None:
+        """Forget what an agent has acked or ended; with the other rows of the group, at its end."""
+        for ref_id in ref_ids:
+            self._forgotten.add((agent_did, ref_id))
+            self._tx.later(_FORGET, ref=ref_id, agent=agent_did)
 
     def delete_agent(self, agent_did: str) -> int:
         """Forget everything for an agent; return how many rows."""

@@ -16,7 +16,7 @@ from controlplane.hub.live import Live
 from controlplane.intents import service
 from protocol.canonical import canonical_json
 from protocol.envelope import Envelope
-from protocol.errors import IdReuseError, UnknownIntentError
+from protocol.errors import UnknownIntentError
 from protocol.messages.intents import IntentAck, IntentProgress, Result
 from protocol.messages.session import ErrorMessage
 from protocol.verification import Side, Verified, verify_document
@@ -118,9 +118,6 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
     identity = live.hub.identity
 
     def unit(uow: UnitOfWork) -> tuple[service.Finished, bool]:
-        seen = uow.documents.seen_digest(did, envelope.id)
-        if seen is not None and seen != envelope.digest:
-            raise IdReuseError("other bytes under an id that was used before")
         finished = service.finish_with_result(uow, did, verified, now=clock.now())
         output_file = verified.payload.output_file
         if output_file is not None and not finished.again:
