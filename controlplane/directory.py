@@ -1,8 +1,8 @@
-"""Which agents there are, remembered for a second: one look-up per order would cost a query each.
+"""Which agents there are, remembered for a while: one look-up per order would cost a query each.
 
 What changes here is forgotten at once, and at the other processes as soon as they are told; when
-nobody can tell them, within a second.
-An order for an agent that was revoked in that second is taken in and never sent.
+nobody can tell them, within a second. A database that only this process writes needs no such
+second. An order for an agent that was revoked in it is taken in and never sent.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from storage.records import AgentRecord
 
 REMEMBERED_FOR: Final = timedelta(seconds=1)
+REMEMBERED_ALONE_FOR: Final = timedelta(minutes=1)
 _MAX_REMEMBERED: Final = 4_096
 
 
@@ -27,6 +28,7 @@ class AgentDirectory:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._remembered_for = REMEMBERED_FOR if database.is_shared else REMEMBERED_ALONE_FOR
         self.changed: Callable[[], None] = lambda: None
         """Called by `forget`, so that other processes of this hub forget as well."""
         self._remembered: OrderedDict[str, tuple[datetime, AgentRecord]] = OrderedDict()
@@ -42,7 +44,7 @@ class AgentDirectory:
         else:
             found = await self._database.read(lambda uow: uow.agents.get_by_name(name_or_did))
         if found is not None:
-            self._remembered[name_or_did] = (now + REMEMBERED_FOR, found)
+            self._remembered[name_or_did] = (now + self._remembered_for, found)
             while len(self._remembered) > _MAX_REMEMBERED:
                 self._remembered.popitem(last=False)
         return found

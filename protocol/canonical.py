@@ -15,12 +15,15 @@ import rfc8785
 
 from protocol import limits
 from protocol.errors import BadJsonError
-from protocol.strict_json import JsonValue
+from protocol.strict_json import JsonValue, check_json_profile, is_plain
 
 try:
     import orjson
 except ImportError:  # only the hub's extra brings it; the standard library serves as well
     orjson = None  # type: ignore[assignment]
+
+_PLAIN_DEPTH = 200
+"""Containers inside each other that every encoder takes."""
 
 
 class _Spelling(enum.IntEnum):
@@ -40,6 +43,11 @@ def canonical_json(value: JsonValue) -> bytes:
         BadJsonError: no JSON value, an integer that no double holds for sure, NaN, an infinity,
             a lone surrogate, or nesting without end.
     """
+    if is_plain(value, max_depth=_PLAIN_DEPTH):
+        try:
+            return _encode_sorted(value)
+        except (ValueError, TypeError) as exc:  # half a surrogate pair
+            raise BadJsonError("no canonical form") from exc
     try:
         spelling = _spelling((value,))
         if spelling is _Spelling.ANY_SORTED:
@@ -65,6 +73,41 @@ def canonical_plain(value: dict[str, JsonValue]) -> bytes:
         return _encode_sorted(value)
     except (ValueError, TypeError, AttributeError, RecursionError) as exc:
         raise BadJsonError("no canonical form") from exc
+
+
+def canonical_profile_json(value: JsonValue) -> bytes:
+    """Return the RFC 8785 form of a value that lies inside the profile of the wire.
+
+    The same as `check_json_profile` and then `canonical_json`, in one walk for plain values.
+
+    Raises:
+        BadJsonError: it lies outside, or has no canonical form.
+    """
+    if not is_plain(value):
+        check_json_profile(value)
+        return canonical_json(value)
+    try:
+        return _encode_sorted(value)
+    except (ValueError, TypeError) as exc:  # half a surrogate pair
+        raise BadJsonError("no canonical form") from exc
+
+
+def read_canonical(data: bytes) -> JsonValue:
+    """Return the value of bytes that are their own canonical form, or None when that is not sure.
+
+    Bytes that a sorted encoder gives back unchanged have no key twice, no white space and no
+    second spelling; nothing else about them needs to be asked. Our own agents and hubs send such
+    bytes, and so save everybody who reads them a second encoding.
+    """
+    if orjson is None or b"\\u" in data:
+        return None
+    try:
+        value: JsonValue = orjson.loads(data)
+        if is_plain(value) and orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == data:
+            return value
+    except (ValueError, TypeError):
+        pass
+    return None
 
 
 def _spelling(values: Iterable[object]) -> _Spelling:

@@ -15,8 +15,8 @@ from typing import Final, cast
 
 from protocol import limits
 from protocol.base64_text import decode_base64, encode_base64
-from protocol.canonical import canonical_json
-from protocol.errors import BadEnvelopeError, FrameTooLargeError
+from protocol.canonical import canonical_json, canonical_profile_json, read_canonical
+from protocol.errors import BadEnvelopeError, BadJsonError, FrameTooLargeError
 from protocol.ids import parse_id
 from protocol.keys import SIGNATURE_BYTES, PublicKey, Signer
 from protocol.messages.registry import MESSAGES
@@ -111,11 +111,19 @@ def parse_envelope(data: bytes | str, *, max_bytes: int = limits.MAX_FRAME_BYTES
     # One character is at least one byte, so huge text is refused before it is copied.
     if len(data) > max_bytes:
         raise FrameTooLargeError(f"more than {max_bytes} bytes")
-    value = parse_strict_json(data)
-    wire = data.encode() if isinstance(data, str) else bytes(data)
+    try:
+        wire = data.encode() if isinstance(data, str) else bytes(data)
+    except UnicodeEncodeError as exc:
+        raise BadJsonError("not UTF-8") from exc
     if len(wire) > max_bytes:
         raise FrameTooLargeError(f"more than {max_bytes} bytes")
-    return _build_envelope(value, wire)
+    value = read_canonical(wire)
+    if isinstance(value, dict):
+        _check_fields(value)
+        text = _without_signature(value, wire)
+        if text is not None:
+            return _read_fields(value, wire, SIGNED_PREFIX + text)
+    return _build_envelope(parse_strict_json(data), wire)
 
 
 def parse_document(data: bytes | str) -> Envelope:
@@ -236,19 +244,35 @@ def _unsigned_value(
 
 
 def _seal(signer: Signer, value: dict[str, JsonValue]) -> Envelope:
-    check_json_profile(value)
-    text = canonical_json(value)
+    text = canonical_profile_json(value)
     signed_bytes = SIGNED_PREFIX + text
     signature = signer.sign(signed_bytes)
-    # `signature` sorts right before `timestamp`, and nothing but `type` follows that one: it is
-    # put there by position instead of encoding everything a second time.
-    tail = f',"timestamp":"{value["timestamp"]}","type":"{value["type"]}"}}'.encode()
+    value["signature"] = encode_base64(signature)
+    tail = _after_signature(value)
     head = text[: -len(tail)]
     wire = b'%b,"signature":"%b"%b' % (head, encode_base64(signature).encode(), tail)
     if len(wire) > limits.MAX_FRAME_BYTES:
         raise FrameTooLargeError(f"more than {limits.MAX_FRAME_BYTES} bytes")
-    value["signature"] = encode_base64(signature)
     return _read_fields(value, wire, signed_bytes)
+
+
+def _after_signature(value: dict[str, JsonValue]) -> bytes:
+    """Return the end of an envelope's canonical form: what sorts behind `signature`.
+
+    Only `timestamp` and `type` do, so a signature is put in, or taken out, by position instead of
+    encoding everything a second time.
+    """
+    return f',"timestamp":"{value["timestamp"]}","type":"{value["type"]}"}}'.encode()
+
+
+def _without_signature(value: dict[str, JsonValue], wire: bytes) -> bytes | None:
+    """Return the canonical form without `signature` of a `wire` that is canonical itself.
+
+    None where it does not end as it should: some of the three holds what JSON escapes.
+    """
+    tail = _after_signature(value)
+    end = f',"signature":"{value["signature"]}"'.encode() + tail
+    return wire[: -len(end)] + tail if wire.endswith(end) else None
 
 
 def _build_envelope(value: JsonValue, wire: bytes) -> Envelope:

@@ -9,6 +9,8 @@ from protocol.errors import BadEnvelopeError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_VERSION_7 = 0x7000_8000_0000_0000_0000
+_RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF
 _UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 ACTION_PATTERN = r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
@@ -26,10 +28,8 @@ def format_uuid7(moment: datetime, random_bytes: bytes) -> str:
     if len(random_bytes) != 10:
         raise ValueError("a UUIDv7 takes ten random bytes")
     milliseconds = (moment - _EPOCH) // _MILLISECOND
-    tail = bytearray(random_bytes)
-    tail[0] = 0x70 | (tail[0] & 0x0F)
-    tail[2] = 0x80 | (tail[2] & 0x3F)
-    text = (milliseconds.to_bytes(6, "big") + bytes(tail)).hex()
+    number = int.from_bytes(random_bytes, "big") & _RANDOM_BITS | milliseconds << 80 | _VERSION_7
+    text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 

@@ -77,6 +77,11 @@ class Database:
         await engine.start(create=create)
         return cls(engine)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it while this one does."""
+        return isinstance(self._engine, PostgresEngine)
+
     async def write(self, unit: Callable[[UnitOfWork], T]) -> T:
         """Run `unit` in a transaction that it shares with others; return when it is on disk.
 

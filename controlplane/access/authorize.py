@@ -87,13 +87,18 @@ def _held(actor: Actor, permission: str) -> frozenset[str] | None:
         return None
     # A machine key without a role is what its scopes say, and nothing more.
     bare_scopes = actor.kind == "machine" and not actor.roles and actor.scopes is not None
-    if bare_scopes or any(permission in ROLES.get(role, ()) for role in actor.roles):
+    if bare_scopes or _grant(actor.roles, permission):
         return None
     return frozenset(
-        realm
-        for realm, roles in actor.realm_roles.items()
-        if any(permission in ROLES.get(role, ()) for role in roles)
+        realm for realm, roles in actor.realm_roles.items() if _grant(roles, permission)
     )
+
+
+def _grant(roles: Iterable[str], permission: str) -> bool:
+    for role in roles:  # noqa: SIM110 - asked several times for every order
+        if permission in ROLES.get(role, ()):
+            return True
+    return False
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

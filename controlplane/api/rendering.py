@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -29,6 +29,7 @@ _SAFE_HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 """On every answer; an operation may say something else under the same name."""
+_SAFE_LINES: Final = [(name.encode(), text.encode()) for name, text in _SAFE_HEADERS.items()]
 _YEAR_SECONDS: Final = 365 * 86_400
 
 
@@ -43,8 +44,10 @@ def is_secure(settings: HubSettings, scheme: str) -> bool:
 
 
 def _head(
-    request_id: str, headers: Mapping[str, str], secure: bool, cookies: Iterable[str] = ()
+    request_id: str, headers: Mapping[str, str], secure: bool, cookies: Sequence[str] = ()
 ) -> list[tuple[bytes, bytes]]:
+    if not headers and not secure and not cookies:
+        return [*_SAFE_LINES, (b"x-request-id", request_id.encode("latin-1"))]
     chosen = {**_SAFE_HEADERS, **{name.lower(): text for name, text in headers.items()}}
     if secure:
         chosen["strict-transport-security"] = f"max-age={_YEAR_SECONDS}"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from protocol import canonical
 from protocol.canonical import canonical_json
 from protocol.errors import BadJsonError
-from protocol.strict_json import parse_strict_json
+from protocol.strict_json import check_json_profile, parse_strict_json
 from tests.protocol.material import published
 from tests.protocol.test_strict_json import values_in_profile
 
@@ -170,3 +170,60 @@ def test_without_orjson_the_form_is_the_same() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == '{"a":null,"b":[1,0.5,"x"]}'
+
+
+@given(for_any_encoder)
+def test_canonical_bytes_are_read_as_they_are_and_mean_what_the_strict_parser_says(
+    value: Any,
+) -> None:
+    data = canonical_json(value)
+    found = canonical.read_canonical(data)
+    if found is not None:
+        assert found == parse_strict_json(data)
+        assert canonical_json(found) == data
+    elif canonical.orjson is not None and isinstance(value, dict | list) and b"\\u" not in data:
+        pytest.fail("plain canonical bytes took the long way")
+
+
+@given(st.binary(max_size=40) | values_in_profile.map(lambda v: json.dumps(v).encode()))
+def test_what_is_read_as_canonical_is_what_the_strict_parser_takes(data: bytes) -> None:
+    found = canonical.read_canonical(data)
+    if found is not None:
+        assert rfc8785.dumps(found) == data
+        assert parse_strict_json(data) == found
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"a":1,"a":1}',
+        b'{"b":1,"a":1}',
+        b'{"a": 1}',
+        b'{"a":1.0}',
+        b'{"a":1e3}',
+        b'{"a":NaN}',
+        b'{"a":9007199254740992}',
+        b'{"a":"\\u0000"}',
+        b'{"a":"\\ud800"}',
+        b"[" * 40 + b"]" * 40,
+        '{"\u00e9":1}'.encode(),
+        b"\xff",
+        b"",
+        b"1",
+    ],
+)
+def test_bytes_with_a_second_spelling_or_outside_the_profile_take_the_long_way(
+    data: bytes,
+) -> None:
+    assert canonical.read_canonical(data) is None
+
+
+@given(any_value)
+def test_a_value_in_the_profile_has_its_form_in_one_walk_and_any_other_has_none(value: Any) -> None:
+    try:
+        check_json_profile(value)
+    except BadJsonError:
+        with pytest.raises(BadJsonError):
+            canonical.canonical_profile_json(value)
+    else:
+        assert canonical.canonical_profile_json(value) == canonical_json(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,21 @@ def test_sealed_wire_bytes_are_the_canonical_form(payload: dict[str, Any]) -> No
     assert parse_document(envelope.wire) == envelope
     assert envelope_from_value(envelope.as_value()) == envelope
     verify_signature(envelope)
+
+
+@given(payloads, st.booleans())
+def test_canonical_wire_bytes_are_read_as_any_other_spelling_of_them(
+    payload: dict[str, Any], control: bool
+) -> None:
+    sealed = (
+        a_control_frame(payload, type="unheard_of")
+        if control
+        else a_document(payload, type="unheard_of")
+    )
+    spaced = json.dumps(json.loads(sealed.wire), indent=1).encode()
+    short, long = parse_envelope(sealed.wire), parse_envelope(spaced)
+    assert short.signed_bytes == long.signed_bytes
+    assert replace(long, wire=short.wire) == short
 
 
 def test_signed_bytes_are_prefix_and_canonical_form_without_signature() -> None:
