@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -447,3 +448,46 @@ async def test_heartbeats_reach_the_record_of_the_agent(hub: RunningHub) -> None
     await hub.live.flush_heartbeats()
     assert (await hub.agent(agent.did)).heartbeat is not None
     await until(lambda: hub.registry.get(agent.did) is not None)
+
+
+async def test_an_order_for_an_agent_that_is_owed_nothing_is_dispatched_when_it_is_on_disk(
+    hub: RunningHub,
+) -> None:
+    agent = await hub.enrolled()
+    policy = await agent.document("policy_update")
+    order = await hub.order(agent.did)
+    assert order.state.value == "dispatched"
+    assert (await hub.intent(order.id)).dispatched_at == order.dispatched_at
+    kinds = await hub.read(lambda uow: [one.kind for one in uow.audit.of_subject(order.id)])
+    assert kinds == ["intent.submitted", "intent.dispatched"]
+    assert (await agent.document()).id == order.id
+    assert policy.type == "policy_update"
+
+
+async def test_an_order_that_comes_while_the_outbox_is_looked_at_is_sent_all_the_same(
+    hub: RunningHub,
+) -> None:
+    agent = await hub.enrolled()
+    await agent.document("policy_update")
+    ids = []
+    for turns in range(20):
+        ordering = asyncio.create_task(hub.order(agent.did))
+        for _ in range(turns):  # at another moment of it each time
+            await asyncio.sleep(0)
+        hub.hub.dispatcher.wake(agent.did)
+        ids.append((await ordering).id)
+    assert [(await agent.document()).id for _ in ids] == ids
+
+
+async def test_an_order_that_was_handed_over_to_a_lost_connection_is_sent_to_the_next(
+    hub: RunningHub,
+) -> None:
+    agent = await hub.enrolled()
+    await agent.document("policy_update")
+    connection = hub.registry.get(agent.did)
+    assert connection is not None
+    connection.transport.abort()  # the hub has not been told yet that it is gone
+    order = await hub.order(agent.did)
+    await until(lambda: hub.registry.get(agent.did) is None, "the end of the connection")
+    await agent.online()
+    assert (await agent.document()).id == order.id
