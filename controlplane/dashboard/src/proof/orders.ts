@@ -10,7 +10,7 @@ import { checkGranted, conditionsOf, type Link, pathTo, readHeld, verifyChain } 
 import type { ApprovalPayload, IntentPayload, ResultPayload } from "./documents.ts";
 import { digestOf, type Envelope, verifyStored } from "./envelope.ts";
 import { canonicalJson, isObject, type PlainValue, parseStrictJson, Refused } from "./json.ts";
-import { multikeyOf, parseMultikey } from "./keys.ts";
+import { logKey } from "./log_key.ts";
 import { decodeHashes, isIncluded, leafHash, verifyCheckpoint } from "./record.ts";
 
 /** What a hub says about an order, in the words of its REST API. */
@@ -292,15 +292,4 @@ async function proveRecord(
     refuse("other_leaf", "the entry names another result");
   }
   return `${at} names this very result`;
-}
-
-async function logKey(delegation: string, root: string) {
-  const link = await verifyStored(delegation, "delegation");
-  const { subject, capabilities } = payloadOf<Link["payload"]>(link);
-  if (link.publicKey !== root)
-    refuse("bad_checkpoint", "the log's delegation is not from the root");
-  if (!capabilities.some((one) => one.action === "writ.log")) {
-    refuse("bad_checkpoint", "the root did not make this key a log");
-  }
-  return parseMultikey(multikeyOf(subject));
 }

@@ -1,0 +1,112 @@
+"""The screen Audit: read, filtered, exported, and proved by the browser itself, or found false."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from controlplane.audit.kinds import KINDS
+from tests.browser.accessibility import check_accessible
+from tests.browser.chromium import PHONE, SCHEMES, WIDE, screenshot
+from tests.browser.conftest import Open
+from tests.interaction.fixtures import Fleet
+
+pytestmark = pytest.mark.usefixtures("packages")
+SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "390"])
+QUERIES = Path(__file__).parents[2] / "controlplane/dashboard/src/screens/audit/queries.ts"
+
+
+def verify(page: Page) -> None:
+    page.get_by_role("button", name="Verify in this browser").click()
+
+
+def test_an_entry_is_shown_to_lie_in_the_signed_record(owned_fleet: Fleet, open_page: Open) -> None:
+    owned_fleet.system.run(owned_fleet.worker, "echo", say="hello")
+    with open_page("/audit?kind=intent.*") as (page, _):
+        entries = page.get_by_role("table", name="Entries of the record")
+        entries.get_by_role("button", name="intent.finished").first.click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_text("Verified by this browser:")).to_be_visible()
+        expect(drawer.get_by_text("enforced", exact=True)).to_be_visible()
+        expect(entries.get_by_text("agent.enrolled")).to_have_count(0)
+
+
+def test_the_whole_record_is_proved_in_the_browser(open_page: Open) -> None:
+    with open_page("/audit") as (page, _):
+        verify(page)
+        expect(page.get_by_text(re.compile(r"The record holds: \d+ entries"))).to_be_visible()
+        screenshot(page, "audit-verified")
+
+
+def test_a_changed_entry_is_found_by_its_index(open_page: Open) -> None:
+    def tamper(route: Route) -> None:
+        lines = route.fetch().text().splitlines()
+        changed = json.loads(lines[4])
+        changed["leaf"] = changed["leaf"].replace('"at":"2', '"at":"1', 1)
+        route.fulfill(body="\n".join([*lines[:4], json.dumps(changed), *lines[5:]]) + "\n")
+
+    with open_page("/audit") as (page, _):
+        page.route(re.compile(r"/audit/export"), tamper)
+        verify(page)
+        expect(page.get_by_role("alert")).to_contain_text("from entry 3 on")
+
+
+def test_a_record_that_was_cut_short_does_not_hold(open_page: Open) -> None:
+    def cut(route: Route) -> None:
+        lines = route.fetch().text().splitlines()
+        route.fulfill(body="\n".join(lines[:-2]) + "\n")
+
+    with open_page("/audit") as (page, _):
+        page.route(re.compile(r"/audit/export"), cut)
+        verify(page)
+        expect(page.get_by_role("alert")).to_contain_text("does not hold")
+
+
+def test_another_root_is_not_believed(open_page: Open) -> None:
+    other = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+
+    def lie(route: Route) -> None:
+        said = route.fetch()
+        route.fulfill(response=said, json=said.json() | {"root": other})
+
+    with open_page("/audit") as (page, _):
+        verify(page)
+        expect(page.get_by_text("The record holds")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.route(re.compile(r"/\.well-known/writ\.json"), lie)
+        verify(page)
+        expect(page.get_by_role("alert")).to_contain_text("other_root")
+
+
+def test_what_is_filtered_is_what_is_exported(open_page: Open) -> None:
+    with open_page("/audit") as (page, _):
+        page.get_by_label("What", exact=True).select_option("agent.*")
+        page.get_by_label("Export as").select_option("jsonl")
+        with page.expect_download() as fetched:
+            page.get_by_role("link", name="Export").click()
+        lines = Path(fetched.value.path()).read_text("utf-8").splitlines()
+        assert lines
+        assert {json.loads(one)["kind"].partition(".")[0] for one in lines} == {"agent"}
+
+
+@SIZES
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_everybody_can_use_it(open_page: Open, axe: str, size: dict[str, int], scheme: str) -> None:
+    with open_page("/audit", size=size, scheme=scheme) as (page, _):
+        expect(page.get_by_role("table", name="Entries of the record")).to_be_visible()
+        check_accessible(page, axe)
+        screenshot(page, f"audit-{size['width']}-{scheme}")
+        page.get_by_role("table").get_by_role("button").first.click()
+        page.get_by_text(re.compile("Verified by this browser|Not verified")).wait_for()
+        check_accessible(page, axe)
+        screenshot(page, f"audit-entry-{size['width']}-{scheme}")
+
+
+def test_every_family_of_entries_can_be_chosen() -> None:
+    families = {one.family for one in KINDS.values()}
+    listed = QUERIES.read_text("utf-8").partition("FAMILIES = [")[2].partition("]")[0]
+    assert set(re.findall(r'"([a-z_]+)"', listed)) == families
