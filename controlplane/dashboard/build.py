@@ -124,7 +124,7 @@ def write_types(folder: Path) -> None:
 
 def run_tool(folder: Path, script: str, *words: str) -> None:
     """Run a tool of the fetched packages in `folder`; `BuildError` with what it said."""
-    run_node(folder, str(folder / "node_modules" / script), *words)
+    run_node(folder, str((folder / "node_modules" / script).resolve()), *words)
 
 
 def run_node(folder: Path, *words: str) -> None:
