@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.accessibility import check_accessible
 from tests.browser.chromium import PHONE, SCHEMES, WIDE, screenshot
@@ -51,7 +51,8 @@ def test_a_policy_is_changed_after_its_diff_was_seen(owned_fleet: Fleet, open_pa
 
 
 def test_a_fault_is_shown_on_its_line(owned_fleet: Fleet, open_page: Open) -> None:
-    with open_page(address(owned_fleet)) as (page, _):
+    with open_page(address(owned_fleet)) as (page, watch):
+        watch.allowed.append("status of 422")
         text = page.get_by_label("Policy as JSON")
         typed = text.input_value()
         text.fill(typed.replace('"allow"', '"perhaps"', 1))

@@ -79,10 +79,11 @@ export function Change({
 
 function faultsOf(problem: Problem, text: string): Fault[] {
   if (problem.fields.length === 0) return [{ line: null, says: problem.detail ?? problem.title }];
-  return problem.fields.map(({ pointer, detail }) => ({
-    line: lineOfPointer(text, pointer),
-    says: `${pointer} ${detail}`,
-  }));
+  return problem.fields.map(({ pointer, detail }) => {
+    // What an agent would not read is named by its path in the text: `rules.0.effect: …`.
+    const path = /^((?:rules|limits)(?:\.\w+)+):/.exec(detail)?.[1]?.replaceAll(".", "/");
+    return { line: lineOfPointer(text, path ?? pointer), says: `${pointer} ${detail}` };
+  });
 }
 
 function Review({
