@@ -1,4 +1,4 @@
-"""The screen Policies: changed only after its diff was seen, and obeyed by the agent from then on."""
+"""The screen Policies: changed once its diff was seen, and obeyed by the agent from then on."""
 
 from __future__ import annotations
 
