@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from pydantic import BaseModel
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from agentd.clock import Clock, new_id
 from agentd.log import log
@@ -59,7 +59,7 @@ class End(Enum):
     REJECTED = "rejected"
     """An admin said no, or the key is revoked: ask again rarely."""
     DRAINED = "drained"
-    """The hub goes down for a while: not before it said."""
+    """The hub goes down for a while, or is busy letting others in: not before it said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,10 @@ class Connection:
                 user_agent_header=None,
                 proxy=None if is_loopback(host) else True,
             )
+        except InvalidStatus as exc:
+            seconds = _retry_after_seconds(exc)
+            end = End.LOST if seconds is None else End.DRAINED
+            return Outcome(end, _describe(exc), greeted=False, retry_after_seconds=seconds or 0.0)
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ValueError) as exc:
             return Outcome(End.LOST, _describe(exc), greeted=False)
         self._socket = socket
@@ -313,6 +317,14 @@ class Connection:
             CloseCode.AUTHENTICATION_FAILED: End.REFUSED,
         }.get(code or 0, End.LOST)
         return Outcome(end, reason, self._greeted)
+
+
+def _retry_after_seconds(refusal: InvalidStatus) -> float | None:
+    """Return when a busy hub (429, 503) said to come back; None when it did not, or absurdly."""
+    said = refusal.response.headers.get("Retry-After", "")
+    if refusal.response.status_code not in (429, 503) or not said.isdecimal() or len(said) > 2:
+        return None
+    return max(1.0, float(said))
 
 
 def _describe(exc: Exception) -> str:

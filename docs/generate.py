@@ -125,6 +125,8 @@ MEANING = {
     "max_send_queue_bytes": "bytes waiting for one agent before it counts as too slow",
     "max_send_queue_frames": "frames waiting for one agent before it counts as too slow",
     "max_targets": "agents that one order may reach",
+    "arrivals_per_second": "agents that get a turn to come in when too many come at once, or after a drain",
+    "max_unregistered": "sockets of all addresses that have not shown a key",
     "max_unregistered_per_address": "sockets of one address that have not shown a key",
     "max_uploads": "uploads at a time",
     "max_wait_seconds": "the longest `?wait=`",

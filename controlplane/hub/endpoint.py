@@ -7,7 +7,10 @@ means is the router's table. Every way out of a connection leads through `_leave
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import time
+from collections.abc import Mapping
 from typing import cast
 
 import structlog
@@ -73,8 +76,12 @@ class AgentEndpoint:
             return
         client = scope.get("client")
         address = address_group(client[0] if client else None)
-        if not self._live.unregistered.enter(address):
-            await _deny(429, "too many unregistered sockets", scope, receive, send)
+        unregistered = self._live.unregistered
+        if not unregistered.enter(address):
+            status = 503 if unregistered.is_full else 429
+            turn = self._live.turns.next_seconds(address, time.monotonic())
+            headers = {"Retry-After": str(math.ceil(turn))}
+            await _deny(status, "too many at once; come back", scope, receive, send, headers)
             return
         connection: Connection | None = None
         try:
@@ -210,5 +217,12 @@ def _is_foreign_page(scope: Scope, settings: HubSettings) -> bool:
     return origin is not None and origin.lower() != own_origin(settings.public_url, scheme, headers)
 
 
-async def _deny(status: int, why: str, scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse(f"{why}\n", status)(scope, receive, send)
+async def _deny(
+    status: int,
+    why: str,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    await PlainTextResponse(f"{why}\n", status, headers)(scope, receive, send)

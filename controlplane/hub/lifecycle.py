@@ -55,8 +55,10 @@ async def drain(live: Live) -> None:
     """
     settings = live.hub.settings
     live.draining = live.hub.readiness.draining = True
-    for connection in live.registry.connections():
-        connection.send(Drain(retry_after_seconds=settings.drain_retry_after_seconds))
+    for number, connection in enumerate(live.registry.connections()):
+        # One after another, as fast as a hub takes them in; the agents add up to half of it.
+        turn = settings.drain_retry_after_seconds + number // settings.arrivals_per_second
+        connection.send(Drain(retry_after_seconds=turn))
         connection.close(CloseCode.DRAINING, "draining")
     try:
         async with asyncio.timeout(settings.shutdown_seconds):

@@ -16,7 +16,7 @@ import structlog
 
 from controlplane import clock
 from controlplane.context import Hub
-from controlplane.hub.admission import SocketCounter
+from controlplane.hub.admission import SocketCounter, Turns
 from controlplane.hub.registry import Registry
 from protocol.errors import Error
 from storage.unit_of_work import UnitOfWork
@@ -52,7 +52,11 @@ class Live:
         self.was_linked = True
         self.missing: dict[str, str] = {}
         """Agents, with sessions, that the database places here and that were not found."""
-        self.unregistered = SocketCounter(hub.settings.max_unregistered_per_address)
+        settings = hub.settings
+        self.unregistered = SocketCounter(
+            settings.max_unregistered_per_address, settings.max_unregistered
+        )
+        self.turns = Turns(settings.arrivals_per_second)
         self._newest = Newest()
         self._newest_at = float("-inf")
         self._newest_read: asyncio.Task[Newest] | None = None

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from protocol.audit_tree import consistency_proof, leaf_hash, root_hash
 from protocol.base64_text import encode_base64
@@ -134,6 +135,8 @@ class HubDouble:
         self.delegation = delegate(self.root, self.key.public_key.did, HUB_ACTIONS)
         self.log_delegation = delegate(self.root, self.log_key.public_key.did, ("writ.log",))
         self.mode = "accept"
+        self.busy_headers: dict[str, str] = {}
+        """When there are any, the upgrade is answered 503 with them."""
         self.ack_results = True
         self.heartbeat_seconds = 30
         self.delegations: list[Envelope] = []
@@ -164,10 +167,22 @@ class HubDouble:
 
     async def listen(self, port: int = 0) -> None:
         self._server = await serve(
-            self._serve, "127.0.0.1", port, subprotocols=["writ.v1"], compression=None
+            self._serve,
+            "127.0.0.1",
+            port,
+            subprotocols=["writ.v1"],
+            compression=None,
+            process_request=self._let_in,
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self.url = f"ws://127.0.0.1:{self.port}"
+
+    def _let_in(self, socket: ServerConnection, _request: Request) -> Response | None:
+        if not self.busy_headers:
+            return None
+        response = socket.respond(503, "busy\n")
+        response.headers.update(self.busy_headers)
+        return response
 
     async def stop(self) -> None:
         if self._server is not None:

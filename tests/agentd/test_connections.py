@@ -105,6 +105,18 @@ async def test_it_stays_away_while_a_hub_drains(hub: HubDouble, agent_here: Make
     assert 40 <= line["retryInSeconds"] <= 60
 
 
+@pytest.mark.parametrize(
+    ("said", "least", "most"), [("7", 7, 10.5), ("86400", 0, 2), ("soon", 0, 2), ("0", 1, 1.5)]
+)
+async def test_it_takes_the_turn_that_a_busy_hub_gives_it_and_no_absurd_one(
+    hub: HubDouble, agent_here: MakeAgent, said: str, least: float, most: float
+) -> None:
+    hub.busy_headers = {"Retry-After": said}
+    async with agent_here() as agent:
+        line = await agent.state("offline")
+    assert least <= line["retryInSeconds"] <= most
+
+
 async def test_it_shows_that_it_lives_and_leaves_a_silent_hub(
     hub: HubDouble, agent_here: MakeAgent
 ) -> None:

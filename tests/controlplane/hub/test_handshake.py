@@ -14,10 +14,12 @@ from websockets.exceptions import InvalidStatus
 from controlplane import clock
 from controlplane.access.authorize import HUB_ACTOR
 from controlplane.fleet.registrations import reject_registration
+from controlplane.hub.lifecycle import drain
 from protocol.envelope import Envelope, seal_document
 from protocol.key_rotation import rotation_payload
 from protocol.keys import fingerprint
 from protocol.messages import (
+    Drain,
     ErrorMessage,
     Pong,
     RegisterAck,
@@ -188,9 +190,35 @@ async def test_one_address_has_a_bound_on_unregistered_sockets(tmp_path: Path) -
         with pytest.raises(InvalidStatus) as refused:
             await ScriptedAgent(hub).dial()
         assert refused.value.response.status_code == 429
+        assert refused.value.response.headers["Retry-After"] == "1"
         await strangers[0].register()
         await strangers[0].receive(RegistrationPending)
         await ScriptedAgent(hub).connect()
+
+
+async def test_all_addresses_together_have_a_bound_and_each_late_one_its_turn(
+    tmp_path: Path,
+) -> None:
+    bounds = {"max_unregistered": 1, "arrivals_per_second": 1}
+    async with running_hub(tmp_path / "hub", **bounds) as hub:
+        await ScriptedAgent(hub).connect()
+        turns = []
+        for _ in range(3):
+            with pytest.raises(InvalidStatus) as refused:
+                await ScriptedAgent(hub).dial()
+            assert refused.value.response.status_code == 503
+            turns.append(int(refused.value.response.headers["Retry-After"]))
+        assert turns == sorted(turns)
+        assert turns[-1] > 1
+
+
+async def test_a_drain_gives_each_agent_its_turn_to_come_back(tmp_path: Path) -> None:
+    async with running_hub(tmp_path / "hub", arrivals_per_second=1) as hub:
+        agents = [await hub.enrolled() for _ in range(3)]
+        draining = asyncio.create_task(drain(hub.live))
+        told = [(await agent.receive(Drain)).retry_after_seconds for agent in agents]
+        assert told == [1, 2, 3]
+        await draining
 
 
 async def test_one_address_has_a_bound_on_pending_requests(tmp_path: Path) -> None:

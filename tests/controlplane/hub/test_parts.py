@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 
 from controlplane import faults
-from controlplane.hub.admission import SocketCounter, TokenBucket, address_group
+from controlplane.hub.admission import (
+    MAX_TURN_ADDRESSES,
+    MAX_TURN_SECONDS,
+    SocketCounter,
+    TokenBucket,
+    Turns,
+    address_group,
+)
 from controlplane.hub.effects import MAX_WAITING, EffectQueue
 from protocol.errors import Error
 from storage.database import Database
@@ -40,13 +47,34 @@ def test_an_ipv6_network_is_one_address() -> None:
 
 
 def test_a_counter_holds_only_addresses_that_have_sockets() -> None:
-    counter = SocketCounter(2)
+    counter = SocketCounter(2, 1_000)
     assert [counter.enter("a") for _ in range(3)] == [True, True, False]
     counter.leave("a")
     counter.leave("a")
     counter.leave("a")
     assert counter.total == 0
     assert counter.enter("a")
+
+
+def test_a_counter_has_a_bound_for_all_addresses_together() -> None:
+    counter = SocketCounter(2, 3)
+    assert [counter.enter(address) for address in "aabb"] == [True, True, True, False]
+    assert counter.is_full
+    counter.leave("b")
+    assert counter.enter("c")
+    assert counter.total == 3
+
+
+def test_everybody_of_an_address_gets_a_turn_and_nobody_pushes_another_address_back() -> None:
+    turns = Turns(per_second=10)
+    assert [round(turns.next_seconds("a", 100.0), 3) for _ in range(3)] == [0.1, 0.2, 0.3]
+    assert round(turns.next_seconds("b", 100.0), 3) == 0.1
+    assert round(turns.next_seconds("a", 100.25), 3) == 0.15
+    longest = max(turns.next_seconds("c", 100.0) for _ in range(2_000))
+    assert longest <= MAX_TURN_SECONDS
+    for number in range(MAX_TURN_ADDRESSES + 10):
+        turns.next_seconds(str(number), 100.0)
+    assert len(turns._last) == MAX_TURN_ADDRESSES
 
 
 def test_every_fault_point_is_reached_somewhere_and_every_reached_one_is_named() -> None:
