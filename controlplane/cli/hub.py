@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from controlplane.cli.failures import USAGE, CliError
+from controlplane.cli.failures import NOT_FOUND, USAGE, CliError
 from controlplane.cli.session import Session
 
 if TYPE_CHECKING:
@@ -194,9 +194,13 @@ def sign_in_link(session: Session, /, user: str, **flags: Any) -> None:
     hub; the address is that of `--url`, else of the settings.
     """
     settings = _settings(flags)
+    from controlplane.errors import HiddenError
     from controlplane.people.sign_in_links import make_sign_in_link
 
-    made = asyncio.run(make_sign_in_link(settings, user))
+    try:
+        made = asyncio.run(make_sign_in_link(settings, user))
+    except HiddenError as exc:
+        raise CliError(exc.message, exit_code=NOT_FOUND) from exc
     address = _page_address(settings, session.url or f"http://{settings.host}:{settings.port}")
     link = address + made.path
     if session.printer.for_people:

@@ -30,7 +30,11 @@ STAMP: Final = ".sources"
 """In the built folder: the digest of what it was built from."""
 _NOT_SOURCES: Final = frozenset({"dist", "node_modules", "__pycache__"})
 _NPM_SECONDS: Final = 600
-_UNREACHABLE: Final = ("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET", "E503")
+_UNREACHABLE: Final = (
+    *("ENOTFOUND", "ECONNREFUSED", "ETIMEDOUT", "EAI_AGAIN", "ECONNRESET", "EHOSTUNREACH", "E503"),
+    # A network that puts itself in between and is not trusted: nothing is fetched through it.
+    *("SELF_SIGNED_CERT", "UNABLE_TO_VERIFY", "UNABLE_TO_GET_ISSUER"),
+)
 
 
 class BuildError(Exception):
