@@ -24,10 +24,14 @@ def check_accessible(page: Page, axe: str) -> None:
 
 def check_fits(page: Page) -> None:
     """Fail when anything of the page stands out of the window's width, where nobody sees it."""
+    size = page.viewport_size
+    assert size is not None
+    # Of the window as it was opened: a phone widens its page to what stands out of it.
     out = page.evaluate(
-        "() => [...document.querySelectorAll('main *')].filter(one => {"
+        "width => [...document.querySelectorAll('main *')].filter(one => {"
         "const box = one.getBoundingClientRect();"
-        "return box.width > 1 && box.right > innerWidth + 1 && !one.closest('[role=region],pre');"
-        "}).slice(0, 5).map(one => one.outerHTML.slice(0, 200))"
+        "return box.width > 1 && box.right > width + 1 && !one.closest('[role=region],pre');"
+        "}).slice(0, 5).map(one => one.outerHTML.slice(0, 200))",
+        size["width"],
     )
     assert not out, f"{page.url}\n" + "\n".join(out)

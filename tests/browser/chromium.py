@@ -93,3 +93,15 @@ def screenshot(page: Page, name: str) -> None:
     folder = os.environ.get("WRIT_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def pictures(page: Page, name: str) -> None:
+    """Keep pictures of a page as it stands in both schemes and sizes, where they are wanted."""
+    if os.environ.get("WRIT_SCREENSHOTS"):
+        for kind, size in (("wide", WIDE), ("phone", PHONE)):
+            page.set_viewport_size(size)  # type: ignore[arg-type]
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                page.wait_for_timeout(250)  # transitions
+                screenshot(page, f"{name}-{scheme}-{kind}")
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]

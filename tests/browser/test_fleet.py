@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.accessibility import check_accessible
-from tests.browser.chromium import PHONE, SCHEMES, WIDE, screenshot, watched
+from tests.browser.accessibility import check_accessible, check_fits
+from tests.browser.chromium import PHONE, SCHEMES, WIDE, pictures, screenshot, watched
 from tests.browser.conftest import Open, dashboard_url
 from tests.browser.people import sign_in
 from tests.interaction.fixtures import Fleet
@@ -64,6 +64,7 @@ def test_an_agent_is_enrolled_by_the_command_that_is_shown(
         drawer.get_by_label("echo").check()
         expect(enrol).to_be_disabled()
         drawer.get_by_label("It is the same there").check()
+        pictures(page, "fleet-request")
         enrol.click()
         expect(page.get_by_role("heading", name="build-1", exact=True)).to_be_visible()
         agent.state("online")
@@ -152,6 +153,11 @@ def test_home_says_what_waits_and_what_was_done(make_system: MakeSystem, browser
         expect(lately.get_by_role("link", name=re.compile("echo worker succeeded"))).to_have_count(
             3
         )
+        newcomer = system.new_agent("newcomer")
+        newcomer.start()
+        expect(waiting).to_contain_text("newcomer asks to join")
+        system.end(system.order(agent, "files.read", path="x"))
+        pictures(page, "home")
         orders = page.get_by_role("region", name="Orders")
         orders.get_by_text("As a table").click()
         expect(orders.get_by_role("row").nth(1)).to_contain_text("3")
@@ -197,18 +203,17 @@ def test_nothing_there_shuts_people_out(
 ) -> None:
     with open_page("/", size=size, scheme=scheme) as (page, _):
         for name, path, shown in (
-            ("home", "/", "Lately"),
+            ("fleet-home", "/", "Lately"),
             ("fleet", "/fleet", "helper"),
-            ("agent", f"/fleet/{worker.did}", "Identity"),
-            ("agent-policy", f"/fleet/{worker.did}/policy", "no-secrets"),
-            ("agent-orders", f"/fleet/{worker.did}/orders", "echo"),
+            ("fleet-agent", f"/fleet/{worker.did}", "Identity"),
+            ("fleet-policy", f"/fleet/{worker.did}/policy", "no-secrets"),
+            ("fleet-orders", f"/fleet/{worker.did}/orders", "echo"),
         ):
             page.goto(path)
             expect(page.get_by_role("main").get_by_text(shown).first).to_be_visible()
             check_accessible(page, axe)
-            wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert wider <= 0, f"{path} scrolls sideways by {wider} px"
-            screenshot(page, f"{name}-{scheme}-{'390' if size is PHONE else '1280'}")
+            check_fits(page)
+            screenshot(page, f"{name}-{scheme}-{'phone' if size is PHONE else 'wide'}")
         page.goto("/fleet?enrol")
         expect(page.get_by_role("dialog", name="Enrol an agent")).to_be_visible()
         check_accessible(page, axe)

@@ -34,6 +34,8 @@ const STALE: ReadonlyArray<readonly [prefix: string, resources: readonly Resourc
   ["file.", ["files"]],
 ];
 const GATHER_MS = 250;
+/** The hub keeps its counts for two seconds: asked sooner, it would answer with those before. */
+const KEPT_BY_HUB_MS = 2_200;
 const FRESH_MS = 30_000;
 
 export function staleAfter(type: string): readonly Resource[] {
@@ -55,21 +57,54 @@ export function makeQueryClient(): Client {
   });
 }
 
+/** Marks resources stale in one go: the first at once, a burst behind it once a moment. */
+class Gatherer {
+  readonly #client: QueryClient;
+  readonly #everyMs: number;
+  readonly #atOnce: boolean;
+  readonly #stale = new Set<Resource>();
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(client: QueryClient, everyMs: number, atOnce: boolean) {
+    this.#client = client;
+    this.#everyMs = everyMs;
+    this.#atOnce = atOnce;
+  }
+
+  add(resource: Resource): void {
+    this.#stale.add(resource);
+    if (this.#timer !== null) return;
+    if (this.#atOnce) queueMicrotask(() => this.#flush());
+    this.#wait();
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  #wait(): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      if (this.#stale.size === 0) return;
+      this.#flush();
+      this.#wait();
+    }, this.#everyMs);
+  }
+
+  #flush(): void {
+    for (const resource of this.#stale)
+      void this.#client.invalidateQueries({ queryKey: [resource] });
+    this.#stale.clear();
+  }
+}
+
 /** Have what is cached follow the stream, until the returned function is called. */
 export function follow(client: QueryClient): () => void {
-  const stale = new Set<Resource>();
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const flush = () => {
-    timer = null;
-    if (stale.size === 0) return;
-    for (const resource of stale) void client.invalidateQueries({ queryKey: [resource] });
-    stale.clear();
-    // The first event shows at once; a burst behind it costs one request a resource and moment.
-    timer = setTimeout(flush, GATHER_MS);
-  };
+  const soon = new Gatherer(client, GATHER_MS, true);
+  const later = new Gatherer(client, KEPT_BY_HUB_MS, false);
   const offEvent = live.onEvent((event) => {
-    for (const resource of staleAfter(event.type)) stale.add(resource);
-    if (timer === null) flush();
+    for (const resource of staleAfter(event.type))
+      (resource === "overview" ? later : soon).add(resource);
   });
   const offResumed = live.onResumed(() => {
     void client.invalidateQueries({ predicate: (query) => query.state.dataUpdatedAt > 0 });
@@ -77,7 +112,8 @@ export function follow(client: QueryClient): () => void {
   return () => {
     offEvent();
     offResumed();
-    if (timer !== null) clearTimeout(timer);
+    soon.stop();
+    later.stop();
   };
 }
 

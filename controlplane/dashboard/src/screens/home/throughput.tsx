@@ -99,7 +99,7 @@ function Bars({
   const step = 10;
   return (
     <div className="relative">
-      <span className="absolute -top-0.5 right-0 text-2xs text-faint">{top.toLocaleString()}</span>
+      <span className="absolute top-0.5 left-0 text-2xs text-faint">{top.toLocaleString()}</span>
       <svg
         role="img"
         aria-labelledby={title}

@@ -13,7 +13,7 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   {
     key: "action",
     header: "Action",
-    width: "minmax(8rem, 1fr)",
+    width: "minmax(5rem, 1fr)",
     cell: (one) => <code className="text-xs font-medium">{inert(one.action)}</code>,
   },
   {
@@ -25,11 +25,11 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
       <code className="text-xs text-muted">{inert(JSON.stringify(one.params).slice(0, 200))}</code>
     ),
   },
-  { key: "state", header: "State", width: "8rem", cell: (one) => <StateWord state={one.state} /> },
+  { key: "state", header: "State", width: "7rem", cell: (one) => <StateWord state={one.state} /> },
   {
     key: "given",
     header: "Given",
-    width: "5.5rem",
+    width: "4.5rem",
     align: "end",
     cell: (one) => <Ago at={one.createdAt} />,
   },
