@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import record, record_cost
+from tests.benchmarks import dashboard, record, record_cost
 from tests.benchmarks.orders import report, run
 
 
@@ -26,6 +26,7 @@ def main() -> None:
         rows["record_offline_check"] = record.measure_offline(Path(folder) / "export")
     costs = asyncio.run(record_cost.run(4 * args.rounds, args.seconds / 2, args.agents))
     rows |= {f"record_cost, {name}": row for name, row in costs.items()}
+    rows |= dashboard.measure()
     for name, row in rows.items():
         print(f"\n{name}", file=sys.stderr)
         for field, value in row.items():

@@ -16,6 +16,7 @@ import { SignInPage } from "../sign-in/sign_in_page.tsx";
 import { Failed } from "../ui/notes.tsx";
 import { Toasts } from "../ui/toasts.tsx";
 import { listenToKeys } from "./hotkeys.ts";
+import { preload } from "./screens.ts";
 import { Shell } from "./shell.tsx";
 
 const BASE = hubUrl("").pathname.replace(/\/$/, "");
@@ -26,7 +27,10 @@ export function App() {
     // The hub has seen whether a session came with the page; without one there is nobody to ask for.
     const hint = document.querySelector<HTMLMetaElement>("meta[name=writ-session]")?.content;
     if (hint === "none") session.signedOut();
-    else void session.refresh();
+    else {
+      preload(window.location.pathname.slice(BASE.length));
+      void session.refresh();
+    }
     return listenToKeys();
   }, []);
   return (

@@ -16,6 +16,14 @@ export const SCREENS: readonly KnownScreen[] = Object.values(found)
   .sort((a, b) => place(a) - place(b))
   .map((screen) => ({ ...screen, Component: lazy(screen.load) }));
 
+/** Fetch the code of the screen at an address while the page still asks who is signed in. */
+export function preload(path: string): void {
+  const first = path.split("/")[1] ?? "";
+  const screen = SCREENS.find((one) => (homeOf(one).split("/")[1] ?? "") === first);
+  // What cannot be fetched is fetched again, and said, when the screen is shown.
+  screen?.load().catch(() => {});
+}
+
 /** Where a screen's entry in the navigation leads. */
 export function homeOf(screen: Screen): string {
   return screen.nav?.to ?? (screen.path.replace(/\/[:*].*$/, "") || "/");

@@ -4,9 +4,12 @@ import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import {
   type KeyboardEvent,
+  memo,
   type ReactNode,
+  useCallback,
   useEffect,
   useLayoutEffect,
+  useMemo,
   useRef,
   useState,
 } from "react";
@@ -60,8 +63,14 @@ export function DataTable<T>({
 }: Props<T>) {
   const width = useWidth();
   const [sorting, setSorting] = useState<Sorting | null>(null);
-  const shown = columns.filter((one) => one.from === undefined || width >= WIDTHS[one.from]);
-  const sorted = sortRows(rows, columns.find((one) => one.key === sorting?.key)?.sort, sorting);
+  const shown = useMemo(
+    () => columns.filter((one) => one.from === undefined || width >= WIDTHS[one.from]),
+    [columns, width],
+  );
+  const sorted = useMemo(
+    () => sortRows(rows, columns.find((one) => one.key === sorting?.key)?.sort, sorting),
+    [rows, columns, sorting],
+  );
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => {
@@ -85,22 +94,23 @@ export function DataTable<T>({
   }, [onEnd, last, sorted.length]);
 
   const template = shown.map((one) => one.width).join(" ");
-  const go = (event: KeyboardEvent, index: number) => {
-    const to = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: sorted.length - 1 }[
-      event.key
-    ];
-    if (to === undefined || to < 0 || to >= sorted.length) return;
-    event.preventDefault();
-    virtual.scrollToIndex(to, { align: "auto" });
-    requestAnimationFrame(() =>
-      body.current
-        ?.querySelector<HTMLElement>(`[data-row="${to}"]`)
-        ?.focus({ preventScroll: true }),
-    );
-  };
-  const opens = href !== undefined || onOpen !== undefined;
+  const count = sorted.length;
+  const go = useCallback(
+    (event: KeyboardEvent, index: number) => {
+      const to = { ArrowDown: index + 1, ArrowUp: index - 1, Home: 0, End: count - 1 }[event.key];
+      if (to === undefined || to < 0 || to >= count) return;
+      event.preventDefault();
+      virtual.scrollToIndex(to, { align: "auto" });
+      requestAnimationFrame(() =>
+        body.current
+          ?.querySelector<HTMLElement>(`[data-row="${to}"]`)
+          ?.focus({ preventScroll: true }),
+      );
+    },
+    [count, virtual],
+  );
   return (
-    <div role="table" aria-label={label} aria-rowcount={sorted.length + 1} className="tabular">
+    <div role="table" aria-label={label} aria-rowcount={count + 1} className="tabular">
       <div
         role="rowgroup"
         className="sticky top-(--bar-height) z-10 border-b border-line bg-ground"
@@ -125,48 +135,87 @@ export function DataTable<T>({
           const row = sorted[item.index] as T;
           const key = rowKey(row);
           return (
-            <div
+            <Row
               key={key}
-              role="row"
-              aria-rowindex={item.index + 2}
-              className={classes(
-                "absolute inset-x-0 top-0 grid items-center gap-3 border-b border-line px-3",
-                opens && "hover:bg-hover",
-                chosen === key && "bg-chosen",
-              )}
-              style={{
-                height: rowHeight,
-                gridTemplateColumns: template,
-                transform: `translateY(${item.start - virtual.options.scrollMargin}px)`,
-              }}
-            >
-              {shown.map((one, at) => (
-                <div
-                  key={one.key}
-                  role="cell"
-                  className={classes("min-w-0 truncate", one.align === "end" && "text-right")}
-                >
-                  {at === 0 && opens ? (
-                    <Opener
-                      index={item.index}
-                      to={href?.(row)}
-                      onOpen={onOpen && (() => onOpen(row))}
-                      onKeyDown={(event) => go(event, item.index)}
-                    >
-                      {one.cell(row)}
-                    </Opener>
-                  ) : (
-                    one.cell(row)
-                  )}
-                </div>
-              ))}
-            </div>
+              row={row}
+              index={item.index}
+              top={item.start - top}
+              height={rowHeight}
+              columns={shown as ReadonlyArray<Column<unknown>>}
+              template={template}
+              href={href as ((row: unknown) => string) | undefined}
+              onOpen={onOpen as ((row: unknown) => void) | undefined}
+              isChosen={chosen === key}
+              onKeyDown={go}
+            />
           );
         })}
       </div>
     </div>
   );
 }
+
+interface RowProps {
+  row: unknown;
+  index: number;
+  top: number;
+  height: number;
+  columns: ReadonlyArray<Column<unknown>>;
+  template: string;
+  href: ((row: unknown) => string) | undefined;
+  onOpen: ((row: unknown) => void) | undefined;
+  isChosen: boolean;
+  onKeyDown: (event: KeyboardEvent, index: number) => void;
+}
+
+/** One row, drawn once: while the list scrolls, only rows that come are drawn. */
+const Row = memo(function Row({
+  row,
+  index,
+  top,
+  height,
+  columns,
+  template,
+  href,
+  onOpen,
+  isChosen,
+  onKeyDown,
+}: RowProps) {
+  const opens = href !== undefined || onOpen !== undefined;
+  return (
+    <div
+      role="row"
+      aria-rowindex={index + 2}
+      className={classes(
+        "absolute inset-x-0 top-0 grid items-center gap-3 border-b border-line px-3 [contain:strict]",
+        opens && "hover:bg-hover",
+        isChosen && "bg-chosen",
+      )}
+      style={{ height, gridTemplateColumns: template, transform: `translateY(${top}px)` }}
+    >
+      {columns.map((one, at) => (
+        <div
+          key={one.key}
+          role="cell"
+          className={classes("min-w-0 truncate", one.align === "end" && "text-right")}
+        >
+          {at === 0 && opens ? (
+            <Opener
+              index={index}
+              to={href?.(row)}
+              onOpen={onOpen && (() => onOpen(row))}
+              onKeyDown={(event) => onKeyDown(event, index)}
+            >
+              {one.cell(row)}
+            </Opener>
+          ) : (
+            one.cell(row)
+          )}
+        </div>
+      ))}
+    </div>
+  );
+});
 
 /** Covers its row, so that a click anywhere in it opens it. */
 function Opener({

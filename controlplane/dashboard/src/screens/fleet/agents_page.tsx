@@ -81,6 +81,9 @@ const COLUMNS: ReadonlyArray<Column<AgentView>> = [
 ];
 const STATUSES = ["online", "offline", "quarantined", "revoked"];
 
+const didOf = (agent: AgentView): string => agent.did;
+const addressOf = (agent: AgentView): string => `/fleet/${agent.did}`;
+
 function runningOf(agent: AgentView): number {
   return agent.online ? (agent.heartbeat?.running.length ?? 0) : 0;
 }
@@ -168,8 +171,8 @@ export function AgentsPage({ request }: { request: string | null }) {
           label="Agents"
           rows={items}
           columns={COLUMNS}
-          rowKey={(agent) => agent.did}
-          href={(agent) => `/fleet/${agent.did}`}
+          rowKey={didOf}
+          href={addressOf}
           onEnd={more}
         />
       )}
