@@ -115,7 +115,12 @@ async def test_a_name_is_a_name_and_no_path(served: ServedHub, name: str) -> Non
     assert not plain.startswith(".")
 
 
-@pytest.mark.parametrize("name", ["", "a\nb", "x" * 256, "a\x00b", "\u202egpj.exe", "  "])
+async def test_a_name_that_no_text_here_may_hold_is_400(served: ServedHub) -> None:
+    answer = await served.client.post(FILES, {"name": "a\x00b", "bytes": 1, "sha256": DIGEST})
+    assert (answer.status, answer.code) == (400, "bad_request")
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 256, "\u202egpj.exe", "  "])
 async def test_a_name_that_cannot_be_shown_is_422(served: ServedHub, name: str) -> None:
     body = {"name": name, "bytes": 1, "sha256": DIGEST}
     answer = await served.client.post(FILES, body)
