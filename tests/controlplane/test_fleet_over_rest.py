@@ -400,4 +400,6 @@ async def test_the_description_names_every_operation_and_the_page_needs_nobody_e
     assert b"//" not in page.data.replace(b"<!doctype html>", b"")
     known = (await stranger.get("/.well-known/writ.json")).json
     assert known["root"] == served.hub.identity.root_did
-    assert (await stranger.get("/.well-known/jwks.json")).json == {"keys": []}
+    published = (await stranger.get("/.well-known/jwks.json")).json["keys"]
+    assert published
+    assert all(one["crv"] == "Ed25519" and "d" not in one for one in published)

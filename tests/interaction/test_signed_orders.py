@@ -105,7 +105,7 @@ def test_an_id_that_was_used_for_other_bytes_is_not_taken(fleet: Fleet) -> None:
 
 def test_the_same_order_again_gets_its_first_answer_and_is_done_once(fleet: Fleet) -> None:
     system = fleet.system
-    params = {"path": "once", "content": "x\n", "append": True}
+    params = {"path": "signed-once", "content": "x\n", "append": True}
     order = system.signed_order(fleet.worker, "files.write", params)
     first = hand_in(system, order)
     assert system.end(order.id)["state"] == "succeeded"
@@ -113,7 +113,7 @@ def test_the_same_order_again_gets_its_first_answer_and_is_done_once(fleet: Flee
     assert (first.status, again.status) == (202, 202)
     assert again.value["intents"][0]["id"] == first.value["intents"][0]["id"]
     assert again.value["intents"][0]["state"] == "succeeded"
-    assert fleet.worker.lines("once") == ["x"]
+    assert fleet.worker.lines("signed-once") == ["x"]
 
 
 @pytest.mark.parametrize(
