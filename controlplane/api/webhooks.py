@@ -10,21 +10,24 @@ from controlplane.api.agents import parse_if_match
 from controlplane.api.operation import Body, Call, Reply, View, operation
 from controlplane.api.views import PageQuery, etag_of, page_view, time_view
 from controlplane.audit.kinds import KINDS
+from controlplane.errors import InvalidFieldError
 from controlplane.webhooks.service import (
     Change,
+    Span,
     change_webhook,
     create_webhook,
     list_deliveries,
     list_webhooks,
     load_webhook,
     remove_webhook,
-    replay_dead,
     replay_delivery,
+    replay_span,
     rotate_secret,
     send_test,
 )
 from protocol.http_target import MAX_URL_CHARS
 from protocol.messages.fields import Name
+from protocol.timestamps import Timestamp
 from storage.records import DeliveryRecord, WebhookRecord
 
 Url = Annotated[str, Field(min_length=1, max_length=MAX_URL_CHARS)]
@@ -112,6 +115,17 @@ class ChangeWebhookBody(Body):
     description: Description | None = None
     enabled: bool | None = None
     catch_up: bool = False
+
+
+class ReplayBody(Body):
+    """Which dead letters: all, or those of `since` <= `createdAt` < `until`.
+
+    With `delivered` what has arrived is sent again too; the span must then have a beginning.
+    """
+
+    since: Timestamp | None = None
+    until: Timestamp | None = None
+    delivered: bool = False
 
 
 class DeliveriesQuery(PageQuery):
@@ -250,10 +264,20 @@ async def deliveries(call: Call) -> Any:
     return page_view(page, delivery_view)
 
 
-@operation("POST", "/api/v1/webhooks/{id}/replay", permission="webhooks.write", result=ReplayedView)
-async def replay_all(call: Call) -> Any:
-    """Send every dead letter again, each under the id it had."""
-    return {"replayed": await replay_dead(call.hub, call.actor, call.path["id"])}
+@operation(
+    "POST",
+    "/api/v1/webhooks/{id}/replay",
+    permission="webhooks.write",
+    body=ReplayBody,
+    result=ReplayedView,
+)
+async def replay_many(call: Call) -> Any:
+    """Send every dead letter again, or what was owed in a span, each under the id it had."""
+    body = call.body
+    if body.delivered and body.since is None:
+        raise InvalidFieldError("say from when what has arrived is sent again", pointer="/since")
+    span = Span(since=body.since, until=body.until, delivered=body.delivered)
+    return {"replayed": await replay_span(call.hub, call.actor, call.path["id"], span)}
 
 
 @operation(
@@ -324,6 +348,6 @@ OPERATIONS = [
     rotate,
     test,
     deliveries,
-    replay_all,
+    replay_many,
     replay_one,
 ]

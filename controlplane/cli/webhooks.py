@@ -170,13 +170,27 @@ def list_deliveries(session: Session, webhook: str, state: str | None, limit: in
 @webhooks.command("replay")
 @click.argument("webhook")
 @click.argument("delivery", required=False)
+@click.option("--since", help="Only what was owed from this time on: 2026-01-31T00:00:00.000Z.")
+@click.option("--until", help="Only what was owed before this time.")
+@click.option("--delivered", is_flag=True, help="With --since: also what has arrived.")
 @click.pass_obj
-def replay(session: Session, webhook: str, delivery: str | None) -> None:
-    """Send a delivery again; without one, every dead letter."""
+def replay(
+    session: Session,
+    webhook: str,
+    delivery: str | None,
+    delivered: bool,
+    **span: str | None,
+) -> None:
+    """Send a delivery again; without one, every dead letter, or those of a span of time."""
     path = f"/webhooks/{segment(webhook)}"
+    body: dict[str, Any] = {name: value for name, value in span.items() if value is not None}
+    if delivered:
+        body["delivered"] = True
     if delivery is not None:
+        if body:
+            raise click.UsageError("one delivery has no span")
         again = session.client.post(f"{path}/deliveries/{segment(delivery)}/replay")
         session.printer.record(again, [("id", "id"), ("state", "state"), ("event", "type")])
         return
-    again = session.client.post(f"{path}/replay")
+    again = session.client.post(f"{path}/replay", body)
     session.printer.record(again, [("sent again", "replayed")])

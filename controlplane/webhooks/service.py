@@ -8,7 +8,7 @@ its path, so the record names only its host.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -58,6 +58,15 @@ class Change:
     events: tuple[str, ...] | None = None
     enabled: bool | None = None
     catch_up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Dead letters of `since` <= made < `until`; with `delivered` also what has arrived."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    delivered: bool = False
 
 
 async def create_webhook(
@@ -285,12 +294,14 @@ async def replay_delivery(
     return await hub.database.write(unit)
 
 
-async def replay_dead(hub: Hub, actor: Actor, webhook_id: str) -> int:
-    """Make every dead letter of a webhook due again; return how many."""
+async def replay_span(hub: Hub, actor: Actor, webhook_id: str, span: Span) -> int:
+    """Make every dead letter of a webhook due again, or what ended in a span; return how many."""
     now = clock.now()
+    states = ("dead", "delivered") if span.delivered else ("dead",)
 
     def unit(uow: UnitOfWork) -> int:
-        return uow.deliveries.replay(_find(uow, actor, webhook_id, _WRITE).id, None, now)
+        found = _find(uow, actor, webhook_id, _WRITE)
+        return uow.deliveries.replay_span(found.id, states, now, since=span.since, until=span.until)
 
     return await hub.database.write(unit)
 

@@ -167,15 +167,35 @@ class Deliveries(Repository[DeliveryRecord]):
         attempts = delivery.attempts - 1
         return self._change(where, lease=None, leased_until=None, attempts=attempts) is not None
 
-    def replay(self, webhook_id: str, id: str | None, now: datetime) -> int:
-        """Make a finished delivery, or every dead one but tests, due again; return how many."""
-        dead = and_(_D.state == "dead", _D.leaf_index.is_not(None))
-        which = dead if id is None else and_(_D.id == id, _D.state != "pending")
-        values = {"state": "pending", "attempts": 0, "next_at": TIME.encode(now)}
+    def replay(self, webhook_id: str, id: str, now: datetime) -> bool:
+        """Make a finished delivery due again; False while it is under way."""
+        return self._due_again(webhook_id, now, _D.id == id, _D.state != "pending") == 1
+
+    def replay_span(
+        self,
+        webhook_id: str,
+        states: Collection[str],
+        now: datetime,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> int:
+        """Make what ended in one of `states`, but tests, due again; return how many.
+
+        With `since` and `until` only what was owed from the one and before the other.
+        """
+        where = [_D.state.in_(sorted(states)), _D.leaf_index.is_not(None)]
+        if since is not None:
+            where.append(_D.created_at >= TIME.encode(since))
+        if until is not None:
+            where.append(_D.created_at < TIME.encode(until))
+        return self._due_again(webhook_id, now, *where)
+
+    def _due_again(self, webhook_id: str, now: datetime, *where: ColumnElement[bool]) -> int:
         statement = (
             update(webhook_deliveries)
-            .where(_D.webhook_id == webhook_id, which)
-            .values(**values, finished_at=None)
+            .where(_D.webhook_id == webhook_id, *where)
+            .values(state="pending", attempts=0, next_at=TIME.encode(now), finished_at=None)
         )
         return self._tx.core(statement).rowcount
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +211,38 @@ async def test_a_failing_receiver_gets_it_again_under_the_same_id_until_it_is_a_
     assert (await served.client.post(path)).json["state"] == "pending"
     posts = await receiver.wait_for(5)
     assert len({post.headers["webhook-id"] for post in posts}) == 1
+
+
+async def test_a_span_is_sent_again_what_arrived_too_and_tests_are_not(
+    served: ServedHub, receiver: Receiver
+) -> None:
+    made = await make(served.client, receiver.url, "realm.created")
+    path = f"/api/v1/webhooks/{made['id']}"
+    for name in ("one", "two", "three"):
+        await make_realm(served.client, name)
+    await receiver.wait_for(3)
+    assert (await served.client.post(f"{path}/test")).status == 200
+    arrived = await until(
+        lambda: _when(deliveries(served.client, made["id"], state="delivered"), 4)
+    )
+    _, third, second, first = arrived
+    span = {"since": second["createdAt"], "until": third["createdAt"], "delivered": True}
+    if second["createdAt"] == third["createdAt"]:
+        del span["until"]
+    owed = [one for one in (second, third) if "until" not in span or one is second]
+    owed += [first] if first["createdAt"] == second["createdAt"] else []
+    assert (await served.client.post(f"{path}/replay", span)).json == {"replayed": len(owed)}
+    posts = await receiver.wait_for(4 + len(owed))
+    assert {one.headers["webhook-id"] for one in posts[4:]} == {one["id"] for one in owed}
+    assert (await served.client.post(f"{path}/replay")).json == {"replayed": 0}
+
+    unbounded = await served.client.post(f"{path}/replay", {"delivered": True})
+    assert (unbounded.status, unbounded.json["errors"][0]["pointer"]) == (422, "/since")
+    assert (await served.client.post(f"{path}/replay", {"since": "today"})).status == 422
+
+
+async def _when(found: Awaitable[list[dict[str, Any]]], count: int) -> list[dict[str, Any]]:
+    return one if len(one := await found) >= count else []
 
 
 async def test_what_is_gone_is_disabled_and_catches_up_when_asked(

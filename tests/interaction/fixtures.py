@@ -48,6 +48,15 @@ POLICY: dict[str, Any] = {
 """What the workers of the shared fleet may do; rule ids are what tests look for."""
 
 
+QUICK_WEBHOOKS = {
+    "WRIT_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.1/32",
+    "WRIT_WEBHOOK_ATTEMPTS": "2",
+    "WRIT_WEBHOOK_FIRST_RETRY_SECONDS": "0.3",
+    "WRIT_WEBHOOK_TIMEOUT_SECONDS": "5",
+}
+"""The shared fleet's webhooks may reach this machine, and soon give up."""
+
+
 @dataclass(frozen=True)
 class Fleet:
     """One system that several tests share: they leave its agents online and under `POLICY`."""
@@ -63,7 +72,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     folder = tmp_path_factory.mktemp("fleet")
     config = folder / "worker.toml"
     config.write_text('[executors]\nhttp_allow_private = ["127.0.0.0/8"]\n')
-    with System(folder) as system:
+    with System(folder, **QUICK_WEBHOOKS) as system:
         system.hub.start()
         worker = system.agent(
             "worker", "--config", str(config), "--label", "site=here", policy=POLICY

@@ -18,6 +18,8 @@ export type Resource =
   | "delegations"
   | "audit"
   | "files"
+  | "webhooks"
+  | "notifications"
   | "people"
   | "settings"
   | "me";
@@ -32,6 +34,8 @@ const STALE: ReadonlyArray<readonly [prefix: string, resources: readonly Resourc
   ["policy.", ["policies", "agents", "audit"]],
   ["delegation.", ["delegations", "audit"]],
   ["file.", ["files"]],
+  ["webhook.", ["webhooks", "audit"]],
+  ["notification.", ["notifications"]],
 ];
 const GATHER_MS = 250;
 /** The hub keeps its counts for two seconds: asked sooner, it would answer with those before. */

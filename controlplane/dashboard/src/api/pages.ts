@@ -3,6 +3,7 @@ import { type QueryKey, useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useMemo } from "react";
 
 export const PAGE_ITEMS = 200;
+const MOST_PAGES_AGAIN = 2;
 
 interface PageOf<T> {
   items: T[];
@@ -15,7 +16,16 @@ export function usePages<T>(
     page: { limit: number; cursor: string | null },
     signal: AbortSignal,
   ) => Promise<PageOf<T>>,
-  { enabled = true, limit = PAGE_ITEMS }: { enabled?: boolean; limit?: number } = {},
+  {
+    enabled = true,
+    limit = PAGE_ITEMS,
+    againMs,
+  }: {
+    enabled?: boolean;
+    limit?: number;
+    /** For what no event tells of: asked for anew this often, until somebody has scrolled far. */
+    againMs?: number;
+  } = {},
 ) {
   const query = useInfiniteQuery({
     queryKey: key,
@@ -23,6 +33,10 @@ export function usePages<T>(
     initialPageParam: null as string | null,
     queryFn: ({ pageParam, signal }) => fetchPage({ limit, cursor: pageParam }, signal),
     getNextPageParam: (page) => page.nextCursor,
+    refetchInterval: ({ state }) =>
+      againMs !== undefined && (state.data?.pages.length ?? 0) <= MOST_PAGES_AGAIN
+        ? againMs
+        : false,
   });
   const { data, fetchNextPage, hasNextPage, isFetching } = query;
   const items = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
