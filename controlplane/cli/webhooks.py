@@ -176,6 +176,7 @@ def list_deliveries(session: Session, webhook: str, state: str | None, limit: in
 @click.pass_obj
 def replay(
     session: Session,
+    /,
     webhook: str,
     delivery: str | None,
     delivered: bool,
