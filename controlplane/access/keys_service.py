@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from controlplane import clock
 from controlplane.access.api_keys import SHOWN_CHARS, api_key_hash, new_api_key
-from controlplane.access.authorize import Actor, holds_all, is_allowed, may_grant, realms_with
+from controlplane.access.authorize import Actor, holds_all, is_allowed, may_grant
 from controlplane.access.permissions import PERMISSIONS, ROLES, Reach, is_scope, scope_covers
 from controlplane.errors import AccessDeniedError, HiddenError, InvalidFieldError
 from storage.pages import Page
@@ -119,11 +119,13 @@ async def create_api_key(
 async def list_api_keys(
     database: Database, actor: Actor, limit: int, cursor: str | None
 ) -> tuple[Page[ApiKeyRecord], Mapping[str, UserRecord]]:
-    """Return a page of the caller's own keys and those they made; of all, for hub-wide readers.
+    """Return a page of the caller's own keys and those they made; of all, for who may end all.
 
-    With it the people and service accounts that those keys belong to, by id.
+    `keys.read` is sight of one's own: that somebody sees people everywhere does not show them what
+    those people's keys are named, narrowed to and last used at. With the page come the people and
+    service accounts that its keys belong to, by id.
     """
-    everything = realms_with(actor, "users.read") is None
+    everything = is_allowed(actor, "users.write")
 
     def unit(uow: UnitOfWork) -> tuple[Page[ApiKeyRecord], Mapping[str, UserRecord]]:
         page = uow.api_keys.list(
@@ -146,7 +148,7 @@ async def revoke_api_key(
 
     def unit(uow: UnitOfWork) -> None:
         found = uow.api_keys.get(key_id)
-        everything = realms_with(actor, "users.write") is None
+        everything = is_allowed(actor, "users.write")
         if found is None or not (everything or _is_theirs(actor, found)):
             raise HiddenError("no such API key")
         if uow.api_keys.revoke(key_id):

@@ -14,6 +14,7 @@ from controlplane.api.views import PageQuery, page_view, time_view
 from controlplane.people.sign_in import (
     SignedIn,
     Visitor,
+    end_other_sessions,
     end_session,
     list_sessions,
     set_password,
@@ -69,6 +70,12 @@ class SessionView(View):
     last_seen_at: str
     expires_at: str
     revoked_at: str | None
+
+
+class EndedSessionsView(View):
+    """How many sessions have ended."""
+
+    ended: int
 
 
 @operation(
@@ -147,6 +154,14 @@ async def end(call: Call) -> Any:
     return Reply(status=204)
 
 
+@operation(
+    "POST", "/api/v1/me/sessions/end-others", permission="me.write", result=EndedSessionsView
+)
+async def end_others(call: Call) -> Any:
+    """End every session of yours but this one."""
+    return {"ended": await end_other_sessions(call.hub, call.actor)}
+
+
 def visitor_of(call: Call) -> Visitor:
     """Return from where a request comes, for the list of sessions."""
     client = call.headers.get("user-agent", "")
@@ -190,4 +205,4 @@ def _session_view(record: SessionRecord, current: str | None) -> dict[str, Any]:
     }
 
 
-OPERATIONS = [login, login_by_link, logout, password, sessions, end]
+OPERATIONS = [login, login_by_link, logout, password, sessions, end, end_others]

@@ -52,6 +52,13 @@ class AddUserBody(Body):
     kind: Literal["person", "service"] = "person"
 
 
+class UserListQuery(PageQuery):
+    """Which users; `q` is a part of the name or of the e-mail address."""
+
+    q: Annotated[str, Field(max_length=200)] | None = None
+    kind: Literal["person", "service"] | None = None
+
+
 class ChangeUserBody(Body):
     """What is to be different; what is left out stays."""
 
@@ -61,11 +68,20 @@ class ChangeUserBody(Body):
     state: Literal["active", "disabled"] | None = None
 
 
-@operation("GET", "/api/v1/users", permission="users.read", query=PageQuery, result=list[UserView])
+@operation(
+    "GET", "/api/v1/users", permission="users.read", query=UserListQuery, result=list[UserView]
+)
 async def list_(call: Call) -> Any:
     """List the people of the caller's realms, by name."""
     query = call.query
-    page = await list_users(call.hub, call.actor, limit=query.limit, cursor=query.cursor)
+    page = await list_users(
+        call.hub,
+        call.actor,
+        q=query.q,
+        kind=query.kind,
+        limit=query.limit,
+        cursor=query.cursor,
+    )
     return page_view(page, user_view)
 
 

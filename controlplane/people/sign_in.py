@@ -193,6 +193,22 @@ async def end_session(hub: Hub, actor: Actor, session_id: str) -> None:
     hub.authenticator.forget()
 
 
+async def end_other_sessions(hub: Hub, actor: Actor) -> int:
+    """End every session of the caller but the one that asks; return how many."""
+
+    def unit(uow: UnitOfWork) -> int:
+        if actor.kind != "user":
+            return 0
+        ended = uow.sessions.revoke_all(actor.id, but=actor.session_id)
+        if ended:
+            uow.audit.append("session.ended", actor.subject, actor.id, {"others": ended})
+        return ended
+
+    ended = await hub.database.write(unit)
+    hub.authenticator.forget()
+    return ended
+
+
 async def list_sessions(
     hub: Hub, actor: Actor, *, limit: int, cursor: str | None
 ) -> Page[SessionRecord]:

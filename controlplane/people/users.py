@@ -57,11 +57,13 @@ class UserChange:
     state: str | None = None
 
 
-async def list_users(hub: Hub, actor: Actor, *, limit: int, cursor: str | None) -> Page[UserRecord]:
+async def list_users(
+    hub: Hub, actor: Actor, *, q: str | None, kind: str | None, limit: int, cursor: str | None
+) -> Page[UserRecord]:
     """Return a page of the users whom the caller may see: those of their realms."""
     realms = realms_with(actor, "users.read")
     return await hub.database.read(
-        lambda uow: uow.users.list(realms=realms, limit=limit, cursor=cursor)
+        lambda uow: uow.users.list(realms=realms, q=q, kind=kind, limit=limit, cursor=cursor)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, or_, select
 
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
@@ -55,14 +55,34 @@ class Users(Repository[UserRecord]):
         self,
         *,
         realms: Collection[str] | None = None,
+        q: str | None = None,
+        kind: str | None = None,
         limit: int = DEFAULT_PAGE_LIMIT,
         cursor: str | None = None,
     ) -> Page[UserRecord]:
-        """Return a page by name; with `realms`, only members of one of them."""
-        where: Sequence[Any] = ()
+        """Return a page by name.
+
+        Args:
+            realms: only members of one of them.
+            q: a part of the name or of the e-mail address.
+            kind: only people, or only service accounts.
+            limit: of the page.
+            cursor: where the page before ended.
+        """
+        where: list[ColumnElement[bool]] = []
         if realms is not None:
             members = select(realm_members.c.user_id).where(realm_members.c.realm.in_(realms))
-            where = [_T.id.in_(members)]
+            where.append(_T.id.in_(members))
+        if kind is not None:
+            where.append(_T.kind == kind)
+        if q:
+            part = q.lower()
+            where.append(
+                or_(
+                    func.lower(_T.name).contains(part, autoescape=True),
+                    func.lower(_T.email).contains(part, autoescape=True),
+                )
+            )
         return self._page(where, key=_T.name, newest_first=False, limit=limit, cursor=cursor)
 
     def update(self, id: str, *, revision: int | None = None, **changes: Any) -> UserRecord:

@@ -192,3 +192,20 @@ async def test_a_key_is_dead_in_another_process_within_two_seconds(
         monkeypatch.setattr(clock, "now", lambda: real() + REMEMBERED_FOR)
         with pytest.raises(UnauthenticatedError):
             await elsewhere.authenticate(f"Bearer {made['key']}")
+
+
+async def test_keys_of_others_are_seen_by_those_who_may_end_them_and_by_nobody_else(
+    served: ServedHub,
+) -> None:
+    owner = await served.owner()
+    made = await make(owner, name="the owner's", scopes=["agents.read"])
+    for role in ("member", "operator", "manager", "approver", "auditor"):
+        person = await served.person(f"of-{role}", role)
+        own = await make(person, name="their own")
+        listed = (await person.get(KEYS)).json["items"]
+        assert [one["id"] for one in listed] == [own["id"]], role
+        assert (await person.send("DELETE", f"{KEYS}/{made['id']}")).status == 404
+    admin = await served.person("root", "admin")
+    assert (await shown(admin, made["id"]))["name"] == "the owner's"
+    assert (await admin.send("DELETE", f"{KEYS}/{made['id']}")).status == 204
+    assert (await shown(owner, made["id"]))["revokedAt"] is not None

@@ -202,3 +202,24 @@ async def test_an_owner_orders_in_the_hubs_own_name(served: ServedHub) -> None:
     order = {"target": {"agent": "press"}, "action": "echo"}
     taken = (await owner.post("/api/v1/intents", order)).json["intents"][0]
     assert (await owner.get(f"/api/v1/intents/{taken['id']}")).json["onBehalfOf"] is None
+
+
+async def test_people_are_found_by_a_part_of_their_name_and_nobody_else_is(
+    served: ServedHub,
+) -> None:
+    await make_realm(served, "lab")
+    lead = await served.person("Lab-Lead", "manager", "lab")
+    await served.client.post("/api/v1/users", {"name": "lab_robot", "kind": "service"})
+    await served.client.post("/api/v1/users", {"name": "eve", "email": "Eve@lab.example"})
+    path = "/api/v1/users?q="
+
+    async def found(client: Client, query: str) -> list[str]:
+        return [one["name"] for one in (await client.get(path + query)).json["items"]]
+
+    assert sorted(await found(served.client, "LAB")) == ["Lab-Lead", "eve", "lab_robot"]
+    assert await found(served.client, "b_r") == ["lab_robot"]
+    assert await found(served.client, "%25") == []
+    assert await found(served.client, "lab&kind=service") == ["lab_robot"]
+    assert await found(lead, "lab") == ["Lab-Lead"]
+    assert (await served.client.get(path + "a" * 201)).status == 422
+    assert (await served.client.get("/api/v1/users?kind=king")).status == 422

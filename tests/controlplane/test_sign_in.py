@@ -79,6 +79,23 @@ async def test_who_signs_out_is_out_at_once(served: ServedHub) -> None:
     assert (await owner.get("/api/v1/me")).code == "unauthenticated"
 
 
+async def test_all_other_sessions_end_at_once_and_only_ones_own(served: ServedHub) -> None:
+    ada = await served.person("ada", "member")
+    bob = await served.person("bob", "member")
+    others = [await served.sign_in("ada", OWNER_PASSWORD) for _ in range(2)]
+    path = "/api/v1/me/sessions/end-others"
+    assert (await ada.post(path)).json == {"ended": 2}
+    assert [(await one.get("/api/v1/me")).status for one in (ada, bob, *others)] == [
+        200,
+        200,
+        401,
+        401,
+    ]
+    assert (await ada.post(path)).json == {"ended": 0}
+    leaves = (await served.client.get("/api/v1/audit?kind=session.ended")).json["items"]
+    assert [one["data"] for one in leaves] == [{"others": 2}]
+
+
 async def test_unknown_and_wrong_are_told_alike(served: ServedHub) -> None:
     await served.owner()
     stranger = served.client.as_key(None)
