@@ -114,6 +114,8 @@ async function request(method: Method, path: string, options: AnyOptions = {}): 
       await session.refresh();
       return await send(method, path, options);
     }
+    // What the page offers follows what the person may: a role of theirs has changed meanwhile.
+    if (error.code === "forbidden" && session.signedIn()) void session.refresh();
     const ask = asks(error);
     if (ask === null) throw error;
     // The person signs in again in a dialog above whatever they were doing.

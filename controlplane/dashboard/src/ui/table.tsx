@@ -266,7 +266,10 @@ function HeaderCell<T>({
       {column.sort ? (
         <button
           type="button"
-          className="inline-flex items-center gap-1 hover:text-ink"
+          className={classes(
+            "inline-flex items-center gap-1 hover:text-ink",
+            column.align === "end" && "flex-row-reverse",
+          )}
           onClick={() => onSort(mine?.down ? null : { key: column.key, down: mine !== null })}
         >
           {column.header}

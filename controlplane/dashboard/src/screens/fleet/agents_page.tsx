@@ -9,6 +9,7 @@ import { usePages } from "../../api/pages.ts";
 import type { AgentView } from "../../api/schema.gen.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { Page } from "../../app/page.tsx";
+import { allRealms } from "../../people/realms.ts";
 import { StateWord } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Select, TextInput } from "../../ui/field.tsx";
@@ -18,7 +19,7 @@ import { type Column, DataTable } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { EnrolDialog } from "./enrol.tsx";
 import { Labels } from "./labels.tsx";
-import { type AgentFilter, allRealms } from "./queries.ts";
+import type { AgentFilter } from "./queries.ts";
 import { RequestDrawer } from "./request_drawer.tsx";
 import { Requests } from "./requests.tsx";
 

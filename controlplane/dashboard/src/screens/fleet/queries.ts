@@ -47,11 +47,6 @@ export const delegationsBy = (did: string) =>
       api.get("/api/v1/delegations", { query: { issuer: did, limit: 200 }, signal }),
   });
 
-export const allRealms = queryOptions({
-  queryKey: ["people", "realms"],
-  queryFn: ({ signal }) => api.get("/api/v1/realms", { query: { limit: 200 }, signal }),
-});
-
 export const joinTokens = queryOptions({
   queryKey: ["join-tokens"],
   queryFn: ({ signal }) => api.get("/api/v1/join-tokens", { query: { limit: 50 }, signal }),

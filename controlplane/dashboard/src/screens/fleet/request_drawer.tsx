@@ -6,6 +6,7 @@ import { useCan } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { RegistrationView } from "../../api/schema.gen.ts";
 import { Fact, Facts } from "../../app/page.tsx";
+import { allRealms } from "../../people/realms.ts";
 import { StateWord } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
@@ -17,7 +18,7 @@ import { Failed, ProblemNote, Waiting } from "../../ui/notes.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { toast } from "../../ui/toasts.tsx";
 import { type Grant, GrantField, grantBody } from "./grant.tsx";
-import { allRealms, requestOf } from "./queries.ts";
+import { requestOf } from "./queries.ts";
 
 interface Props {
   id: string;

@@ -4,12 +4,12 @@ import { useId, useState } from "react";
 import { api } from "../../../api/client.ts";
 import { asProblem } from "../../../api/problem.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
+import { allRealms } from "../../../people/realms.ts";
 import { Button } from "../../../ui/button.tsx";
 import { Dialog } from "../../../ui/dialog.tsx";
 import { Checkbox, Field, TextArea, TextInput } from "../../../ui/field.tsx";
 import { inert } from "../../../ui/inert.ts";
 import { ProblemNote } from "../../../ui/notes.tsx";
-import { allRealms } from "../queries.ts";
 
 export function EditDialog({
   agent,

@@ -1,0 +1,156 @@
+// Inviting somebody into a role: the link is shown once, or sent by mail as well.
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useId, useState } from "react";
+import { api } from "../../api/client.ts";
+import { useMe } from "../../api/me.ts";
+import { asProblem } from "../../api/problem.ts";
+import { allRealms } from "../../people/realms.ts";
+import { Button } from "../../ui/button.tsx";
+import { Dialog } from "../../ui/dialog.tsx";
+import { Field, Select, TextInput } from "../../ui/field.tsx";
+import { inert } from "../../ui/inert.ts";
+import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { Countdown } from "../../ui/time.tsx";
+import { EVERYWHERE, useRoleMatrix } from "./queries.ts";
+import { ShownOnce } from "./shown_once.tsx";
+import { mayIn, rolesToGive } from "./standing.ts";
+
+const LIFETIMES = [
+  [86_400, "1 day"],
+  [604_800, "1 week"],
+  [2_592_000, "30 days"],
+] as const;
+
+export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () => void }) {
+  const client = useQueryClient();
+  const me = useMe();
+  const form = useId();
+  const matrix = useRoleMatrix();
+  const realms = useQuery(allRealms).data?.items.map((one) => one.id) ?? [];
+  const places = realms.filter((one) => mayIn(matrix, me, "invitations.write", one));
+  const [chosen, setChosen] = useState(realm ?? "");
+  // The first place there is, until somebody has chosen another.
+  const place = chosen || places[0] || "";
+  const roles = rolesToGive(matrix, me, place === EVERYWHERE ? null : place);
+  const [wanted, setWanted] = useState("member");
+  const role = roles.some((one) => one.name === wanted) ? wanted : (roles.at(-1)?.name ?? "");
+  const [email, setEmail] = useState("");
+  const [seconds, setSeconds] = useState(604_800);
+  const invite = useMutation({
+    mutationFn: () =>
+      api.post("/api/v1/invitations", {
+        body: {
+          role,
+          ...(place === EVERYWHERE ? {} : { realm: place }),
+          ...(email.trim() ? { email: email.trim() } : {}),
+          expiresInSeconds: seconds,
+        },
+      }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["people", "invitations"] }),
+  });
+  if (invite.data?.link)
+    return (
+      <ShownOnce
+        title={`An invitation as ${invite.data.role}`}
+        label="link"
+        secret={invite.data.link}
+        onClose={onClose}
+      >
+        {invite.data.emailed === true && <p>It was sent to {inert(invite.data.email ?? "")}.</p>}
+        {invite.data.emailed === false && (
+          <p>The mail could not be sent: hand on the link yourself.</p>
+        )}
+        <p>
+          Whoever opens the link comes in. It works once, and for{" "}
+          <Countdown to={invite.data.expiresAt} />; it is shown only now.
+        </p>
+      </ShownOnce>
+    );
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title="Invite somebody"
+      description="You get a link to hand on. They choose their own name and how they sign in."
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button
+            type="submit"
+            form={form}
+            look="primary"
+            busy={invite.isPending}
+            disabled={role === ""}
+          >
+            Make the link
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="flex flex-col gap-4 pb-3"
+        onSubmit={(event) => {
+          event.preventDefault();
+          invite.mutate();
+        }}
+      >
+        <Field label="Into">
+          {(props) => (
+            <Select {...props} value={place} onChange={(event) => setChosen(event.target.value)}>
+              {places.map((one) => (
+                <option key={one} value={one}>
+                  {`realm ${inert(one)}`}
+                </option>
+              ))}
+              {mayIn(matrix, me, "invitations.write", null) && (
+                <option value={EVERYWHERE}>every realm</option>
+              )}
+            </Select>
+          )}
+        </Field>
+        <Field label="As" hint="What each role may do stands under Roles.">
+          {(props) => (
+            <Select {...props} value={role} onChange={(event) => setWanted(event.target.value)}>
+              {roles.map((one) => (
+                <option key={one.name} value={one.name}>
+                  {one.name}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        <Field label="E-mail" hint="Optional: the hub sends the link there, if it sends mail.">
+          {(props) => (
+            <TextInput
+              {...props}
+              type="email"
+              autoComplete="off"
+              value={email}
+              onChange={(event) => setEmail(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="It counts for">
+          {(props) => (
+            <Select
+              {...props}
+              value={seconds}
+              onChange={(event) => setSeconds(Number(event.target.value))}
+            >
+              {LIFETIMES.map(([one, word]) => (
+                <option key={one} value={one}>
+                  {word}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        {role === "owner" && (
+          <Note tone="wait">An owner may do everything, also to you and to what you own.</Note>
+        )}
+        {invite.error && <ProblemNote problem={asProblem(invite.error)} />}
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,155 @@
+// The realms there are: walls between which people, agents and orders are apart.
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Fence, Plus } from "lucide-react";
+import { useId, useState } from "react";
+import { useLocation } from "wouter";
+import { api } from "../../api/client.ts";
+import { useCan } from "../../api/me.ts";
+import { asProblem } from "../../api/problem.ts";
+import type { RealmView } from "../../api/schema.gen.ts";
+import { Button } from "../../ui/button.tsx";
+import { Dialog } from "../../ui/dialog.tsx";
+import { Field, TextArea, TextInput } from "../../ui/field.tsx";
+import { inert } from "../../ui/inert.ts";
+import { Empty, Failed, ProblemNote, Waiting } from "../../ui/notes.tsx";
+import { type Column, DataTable } from "../../ui/table.tsx";
+import { Ago } from "../../ui/time.tsx";
+import { PeopleFrame } from "./frame.tsx";
+import { useRealms } from "./queries.ts";
+
+const COLUMNS: ReadonlyArray<Column<RealmView>> = [
+  {
+    key: "id",
+    header: "Realm",
+    width: "minmax(7rem, 1fr)",
+    cell: (realm) => <span className="font-medium">{inert(realm.id)}</span>,
+    sort: (realm) => realm.id,
+  },
+  {
+    key: "description",
+    header: "What it is for",
+    width: "minmax(8rem, 3fr)",
+    cell: (realm) => <span className="text-muted">{inert(realm.description)}</span>,
+  },
+  {
+    key: "made",
+    header: "Made",
+    width: "5.5rem",
+    align: "end",
+    from: "sm",
+    cell: (realm) => <Ago at={realm.createdAt} />,
+    sort: (realm) => realm.createdAt,
+  },
+];
+
+export function RealmsPage() {
+  const [, navigate] = useLocation();
+  const mayMake = useCan("realms.write");
+  const [making, setMaking] = useState(false);
+  const { items, more, isPending, isError, error, data, refetch } = useRealms();
+  return (
+    <PeopleFrame
+      actions={
+        mayMake && (
+          <Button look="primary" icon={Plus} onClick={() => setMaking(true)}>
+            New realm
+          </Button>
+        )
+      }
+    >
+      {isPending && <Waiting lines={5} />}
+      {isError && !data && <Failed error={error} onRetry={() => void refetch()} />}
+      {data && items.length === 0 && (
+        <Empty icon={Fence} title="You are in no realm">
+          Somebody who manages one has to take you in.
+        </Empty>
+      )}
+      {items.length > 0 && (
+        <DataTable
+          label="Realms"
+          rows={items}
+          columns={COLUMNS}
+          rowKey={(realm) => realm.id}
+          href={(realm) => `/people/realms/${encodeURIComponent(realm.id)}`}
+          onEnd={more}
+        />
+      )}
+      {making && (
+        <NewRealm
+          onClose={() => setMaking(false)}
+          onMade={(id) => navigate(`/people/realms/${encodeURIComponent(id)}`)}
+        />
+      )}
+    </PeopleFrame>
+  );
+}
+
+function NewRealm({ onClose, onMade }: { onClose: () => void; onMade: (id: string) => void }) {
+  const client = useQueryClient();
+  const form = useId();
+  const [id, setId] = useState("");
+  const [description, setDescription] = useState("");
+  const make = useMutation({
+    mutationFn: () => api.post("/api/v1/realms", { body: { id: id.trim(), description } }),
+    onSuccess: (realm) => {
+      void client.invalidateQueries({ queryKey: ["people"] });
+      onMade(realm.id);
+    },
+  });
+  return (
+    <Dialog
+      open
+      onOpenChange={onClose}
+      title="New realm"
+      dismissible={id === "" && description === ""}
+      footer={
+        <>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" form={form} look="primary" busy={make.isPending}>
+            Make it
+          </Button>
+        </>
+      }
+    >
+      <form
+        id={form}
+        className="flex flex-col gap-4 pb-3"
+        onSubmit={(event) => {
+          event.preventDefault();
+          make.mutate();
+        }}
+      >
+        <Field
+          label="Name"
+          hint="It stands in signed documents, so it can never be changed."
+          required
+        >
+          {(props) => (
+            <TextInput
+              {...props}
+              required
+              autoComplete="off"
+              autoCapitalize="none"
+              spellCheck={false}
+              placeholder="lab"
+              value={id}
+              onChange={(event) => setId(event.target.value)}
+            />
+          )}
+        </Field>
+        <Field label="What it is for">
+          {(props) => (
+            <TextArea
+              {...props}
+              rows={2}
+              maxLength={1000}
+              value={description}
+              onChange={(event) => setDescription(event.target.value)}
+            />
+          )}
+        </Field>
+        {make.error && <ProblemNote problem={asProblem(make.error)} />}
+      </form>
+    </Dialog>
+  );
+}
