@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults cluster model lock docs screenshots clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss cluster model lock docs screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -77,6 +77,11 @@ fuzz-rest: $(VENV)/.dev ## ten minutes of hostile requests to every operation, o
 
 faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
 	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800
+
+ORDERS ?= 100000
+
+loss: $(VENV)/.dev ## 100,000 orders (ORDERS=n) while hubs, agents, Postgres and NATS die: none lost, none twice
+	@$(BIN)/python -m tests.faults.loss --orders $(ORDERS) $(if $(SEED),--seed $(SEED))
 
 model: $(VENV)/.dev ## every order of events a small world can meet, deeper and longer than in the tests
 	@WRIT_MODEL_DEPTH=8 WRIT_MODEL_WALKS=2000 $(BIN)/python -m pytest tests/model -q -s --timeout=3600

@@ -7,6 +7,7 @@ user of its own and opens the folder above its data to everybody, so it gets a f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -59,6 +60,14 @@ class PostgresServer:
     def stop(self) -> None:
         """Stop the server; every connection is cut."""
         self._server.stop()
+
+    def kill(self) -> None:
+        """End every process of it by SIGKILL, as a power cut would."""
+        postmaster = self._server.get_postmaster_info().process
+        for one in (postmaster, *postmaster.children(recursive=True)):
+            with contextlib.suppress(Exception):  # it may have ended by itself
+                one.kill()
+        postmaster.wait(10)
 
     def start(self) -> None:
         """Start it again on the same data and the same socket."""
