@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from controlplane.token_keys import TokenKeys
     from storage.database import Database
     from storage.files.succession import FileStoreSuccession
-    from storage.records import Checkpoint
+    from storage.records import Checkpoint, IntentRecord
 
 
 class Record(Protocol):
@@ -84,7 +84,7 @@ class Dispatcher(Protocol):
         """Whether an order for `did` may be put on disk as dispatched, and handed over then."""
         ...
 
-    def hand_over(self, did: str, intent_id: str, wire: bytes) -> None:
+    def hand_over(self, record: IntentRecord, wire: bytes) -> None:
         """Send an order that is on disk as dispatched, with a row in the outbox that says sent."""
         ...
 

@@ -108,6 +108,14 @@ class Subscription:
             self._queue.append(event)
         self._ready.set()
 
+    def poll(self) -> Event | None:
+        """Return an event that is there already, or None."""
+        if not self._queue:
+            return None
+        event = self._queue.popleft()
+        self._bytes -= event.size_bytes
+        return event
+
     async def next(self) -> Event | None:
         """Return the next event, or None once the subscription is closed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 import threading
@@ -112,6 +113,7 @@ def run_hub(settings: HubSettings, *, ready: Ready | None = None, with_link: boo
         HalfInitialisedError, KeyFileError, UnavailableError: see `open_hub`.
     """
     configure_logging(settings.log_level)
+    _allow_many_sockets()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve_hub(settings, ready=ready, with_link=with_link))
 
@@ -137,6 +139,14 @@ async def serve_hub(
             await serving
     finally:
         listening.close()
+
+
+def _allow_many_sockets() -> None:
+    """Use as many open files as this process may have: every agent is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # some systems promise more than they hold
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def settle_memory() -> None:

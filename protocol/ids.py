@@ -25,9 +25,13 @@ def format_uuid7(moment: datetime, random_bytes: bytes) -> str:
         moment: aware; its milliseconds since 1970 become the first 48 bits.
         random_bytes: exactly 10 bytes, fresh for every id.
     """
+    return uuid7_at((moment - _EPOCH) // _MILLISECOND, random_bytes)
+
+
+def uuid7_at(milliseconds: int, random_bytes: bytes) -> str:
+    """Return the UUIDv7 of a time in milliseconds since 1970 and ten random bytes."""
     if len(random_bytes) != 10:
         raise ValueError("a UUIDv7 takes ten random bytes")
-    milliseconds = (moment - _EPOCH) // _MILLISECOND
     number = int.from_bytes(random_bytes, "big") & _RANDOM_BITS | milliseconds << 80 | _VERSION_7
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -58,7 +58,8 @@ class SqliteEngine:
         self._now = now
         self._busy_timeout_seconds = busy_timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: list[_Job] = []  # of this turn of the loop
         self._queued = 0  # touched on the loop only
         self._closed = False
         self._inode: tuple[int, int] | None = None
@@ -98,6 +99,7 @@ class SqliteEngine:
         if self._closed:
             return
         self._closed = True
+        self._hand_over()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
         await asyncio.to_thread(self._readers.shutdown)
@@ -113,25 +115,27 @@ class SqliteEngine:
             raise UnavailableError("too many writes are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
         self._queued += 1
-        self._queue.put(_Job(unit, future))
+        self._gathered.append(_Job(unit, future))
+        if len(self._gathered) == 1:
+            # At the end of the turn: what one turn brings about shares one commit, and the writer
+            # does not fight the loop for the interpreter after the first of it.
+            self._loop.call_soon(self._hand_over)
         return await future
+
+    def _hand_over(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        if gathered:
+            self._queue.put(gathered)
 
     def _run(self) -> None:
         stopping = False
-        while not stopping:
-            job = self._queue.get()
-            jobs: list[_Job] = []
-            while True:
-                if job is None:
-                    stopping = True
-                    break
-                jobs.append(job)
-                if len(jobs) >= MAX_GROUP_UNITS:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
+        jobs: list[_Job] = []
+        while not stopping or jobs:
+            if not jobs:
+                stopping = self._fetch(jobs, wait=True)
+            while not stopping and len(jobs) < MAX_GROUP_UNITS and not self._queue.empty():
+                stopping = self._fetch(jobs, wait=False)
+            jobs, rest = jobs[:MAX_GROUP_UNITS], jobs[MAX_GROUP_UNITS:]
             if jobs:
                 try:
                     outcomes = settle([job.unit for job in jobs], self._attempt)
@@ -140,8 +144,17 @@ class SqliteEngine:
                     outcomes = all_failed(len(jobs))
                 with contextlib.suppress(RuntimeError):  # the loop is gone, and so who asked
                     self._loop.call_soon_threadsafe(self._resolve, jobs, outcomes)
+            jobs = rest
         self._disconnect()
         self._writer_engine.dispose()
+
+    def _fetch(self, jobs: list[_Job], *, wait: bool) -> bool:
+        """Add what was handed over to `jobs`; whether that was the last."""
+        found = self._queue.get(wait)
+        if found is None:
+            return True
+        jobs += found
+        return False
 
     def _resolve(self, jobs: list[_Job], outcomes: list[Outcome]) -> None:
         self._queued -= len(jobs)

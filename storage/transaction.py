@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Dialect, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, CursorResult, Dialect, Select, Table, func, select
 from sqlalchemy.sql import ClauseElement, Executable
 
 from storage.errors import StorageError
@@ -28,6 +28,11 @@ class Prepared:
         locks = isinstance(statement, Select) and statement._for_update_arg is not None
         self.writes = locks or bool(getattr(statement, "is_dml", False))
         self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {}
+
+    def also(self, *where: ColumnElement[bool]) -> Prepared:
+        """Return the same statement under further conditions."""
+        statement: Any = self._statement
+        return Prepared(statement.where(*where))
 
     def sql(self, dialect: Dialect) -> str:
         """Return the statement's text for this dialect."""

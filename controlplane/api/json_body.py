@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from controlplane.errors import BadRequestError, HubError, InvalidFieldError
 
+_MAX_KEPT_QUERY_BYTES = 64
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = re.compile(r"\\u0000")
 _MAX_WHOLE_CHARS: Final = 400
@@ -93,6 +95,12 @@ def parse_query(model: type[BaseModel] | None, query_string: bytes) -> BaseModel
     """
     if model is None:
         return None
+    if len(query_string) <= _MAX_KEPT_QUERY_BYTES:
+        return _kept_query(model, query_string)
+    return _read_query(model, query_string)
+
+
+def _read_query(model: type[BaseModel], query_string: bytes) -> BaseModel:
     values: dict[str, Any] = {}
     if query_string:
         try:
@@ -117,6 +125,11 @@ def parse_query(model: type[BaseModel] | None, query_string: bytes) -> BaseModel
         raise _invalid(exc, prefix="?") from None
 
 
+_kept_query = lru_cache(maxsize=256)(_read_query)
+"""Frozen models of the newest short queries: nearly every order asks with the same one."""
+
+
+@lru_cache(maxsize=256)
 def _listed_names(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(
         field.alias or name

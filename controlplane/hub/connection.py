@@ -27,6 +27,7 @@ from protocol.messages.enrolment import Register
 from protocol.messages.intents import ResultAck, ResultAckItem
 from protocol.session import HubSession, SessionState
 from storage.database import Database
+from storage.records import IntentRecord
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -45,14 +46,16 @@ class Lane:
 
     Attributes:
         unacked: document ids sent and not acknowledged, with the monotonic second of sending.
-        handed: orders that are on disk as dispatched and wait for room: ids and bytes.
+        handed: orders that are on disk as dispatched and wait for room, with their bytes.
+        sent: the newest orders that were handed over and have no result yet, as they were sent.
         wanted: whether the outbox should be looked at again.
         starved: whether rows wait that the window had no room for.
         task: the look that is going on.
     """
 
     unacked: dict[str, float] = field(default_factory=dict)
-    handed: deque[tuple[str, bytes]] = field(default_factory=deque)
+    handed: deque[tuple[IntentRecord, bytes]] = field(default_factory=deque)
+    sent: dict[str, IntentRecord] = field(default_factory=dict)
     wanted: bool = False
     starved: bool = False
     task: asyncio.Task[None] | None = None

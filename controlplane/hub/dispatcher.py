@@ -108,16 +108,16 @@ class Dispatcher:
         owed = lane.wanted or lane.starved or lane.task is not None or bool(lane.handed)
         return not owed and len(lane.unacked) < WINDOW_DOCUMENTS and connection.transport.has_room
 
-    def hand_over(self, did: str, intent_id: str, wire: bytes) -> None:
+    def hand_over(self, record: IntentRecord, wire: bytes) -> None:
         """Send an order that is on disk as dispatched, with a row in the outbox that says sent.
 
         When the agent has gone it is sent after the agent's return, as everything unacknowledged.
         """
-        connection = self._registry.get(did)
+        connection = self._registry.get(record.agent_did)
         if connection is None or self._stopped:
             return
         lane = connection.lane
-        lane.handed.append((intent_id, wire))
+        lane.handed.append((record, wire))
         if lane.task is None and len(lane.handed) == 1:
             self._send_handed(connection)
 
@@ -125,6 +125,7 @@ class Dispatcher:
         """Begin to serve an agent that has just come online: everything unacknowledged is due."""
         connection.lane.unacked.clear()
         connection.lane.handed.clear()
+        connection.lane.sent.clear()
         connection.transport.set_writable_callback(functools.partial(self._look, connection))
         self._look(connection)
 
@@ -132,6 +133,7 @@ class Dispatcher:
         """Stop serving a connection that has ended."""
         connection.lane.unacked.clear()
         connection.lane.handed.clear()
+        connection.lane.sent.clear()
         connection.lane.wanted = False
         if connection.lane.task is not None:
             connection.lane.task.cancel()
@@ -241,13 +243,16 @@ class Dispatcher:
             and connection.is_online
             and connection.transport.has_room
         ):
-            intent_id, wire = lane.handed.popleft()
-            lane.unacked[intent_id] = now
+            record, wire = lane.handed.popleft()
+            lane.unacked[record.id] = now
+            lane.sent[record.id] = record
+            if len(lane.sent) > WINDOW_DOCUMENTS:  # what takes long is read from the database
+                del lane.sent[next(iter(lane.sent))]
             faults.reach("intent_before_send")
             try:
                 connection.send_document(wire)
             except Error as error:
-                log.error("document_unsendable", document=intent_id, code=error.code)
+                log.error("document_unsendable", document=record.id, code=error.code)
             faults.reach("intent_sent")
 
     def _try_send(self, connection: Connection, row: OutboxRecord) -> None:

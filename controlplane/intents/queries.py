@@ -83,8 +83,10 @@ async def wait_for_end(
     while waiting:
         left = deadline - loop.time()
         try:
-            async with asyncio.timeout(min(max(left, 0), _LOOK_AGAIN_SECONDS)):
-                event = await ends.next()
+            event = ends.poll()
+            if event is None:
+                async with asyncio.timeout(min(max(left, 0), _LOOK_AGAIN_SECONDS)):
+                    event = await ends.next()
         except (TimeoutError, SubscriberLaggedError) as exc:
             if isinstance(exc, SubscriberLaggedError):  # too many at once; from now on it looks
                 await asyncio.sleep(min(max(left, 0), _LOOK_AGAIN_SECONDS))

@@ -14,6 +14,7 @@ from typing import Any
 
 from controlplane.context import Hub
 from controlplane.intents.state import (
+    OPEN,
     SENT,
     UNACCEPTED,
     UNSENT,
@@ -144,9 +145,21 @@ def record_progress(
 
 
 def finish_with_result(
-    uow: UnitOfWork, agent_did: str, verified: Verified[Result], *, now: datetime
+    uow: UnitOfWork,
+    agent_did: str,
+    verified: Verified[Result],
+    *,
+    now: datetime,
+    known: IntentRecord | None = None,
 ) -> Finished:
     """Take a verified result: document, terminal state and leaf at once, or nothing.
+
+    Args:
+        uow: the unit of work.
+        agent_did: who signed it.
+        verified: the result.
+        now: the hub's clock.
+        known: the order as it was sent, where that is remembered; saves reading it.
 
     Raises:
         IdReuseError: the agent signed another document under its id before.
@@ -160,16 +173,33 @@ def finish_with_result(
     summary = result_summary(result, envelope.id)
     finished = None
     # Nearly every result is news and fits: the database says so in the statement that takes it.
-    if is_output_small(verified) and not uow.documents.is_put(agent_did, envelope.id):
-        finished = _take(uow, agent_did, verified, summary, now)
+    if known is not None and _may_be_news(uow, agent_did, verified, known):
+        finished = uow.intents.take_result(
+            known,
+            state_of(result.status),
+            result=summary,
+            document_id=envelope.id,
+            approval_ids=result.approvals,
+            started_at=result.started_at,
+            at=now,
+        )
     if finished is None:
         record = _why_not_news(uow, agent_did, verified, digest)
+        uow.outbox.forget(agent_did, (record.id,))
         if is_terminal(record.state):
-            uow.outbox.forget(agent_did, (record.id,))
             if record.result_document_id != envelope.id:
                 decide_repeated_result(record, summary)
             return Finished(record, envelope.id, again=True)
-        finished = _take(uow, agent_did, verified, summary, now)
+        finished = uow.intents.finish(
+            record.id,
+            state_of(result.status),
+            from_states=OPEN,
+            result=summary,
+            result_document_id=envelope.id,
+            approval_ids=result.approvals,
+            started_at=result.started_at,
+            finished_at=now,
+        )
         if finished is None:
             raise UnknownIntentError("the order changed under the result")
     uow.outbox.forget(agent_did, (finished.id,))
@@ -202,24 +232,14 @@ def finish_with_result(
     return Finished(finished, envelope.id, again=False)
 
 
-def _take(
-    uow: UnitOfWork,
-    agent_did: str,
-    verified: Verified[Result],
-    summary: dict[str, Any],
-    now: datetime,
-) -> IntentRecord | None:
-    result = verified.payload
-    return uow.intents.take_result(
-        result.intent_id,
-        state_of(result.status),
-        agent_did=agent_did,
-        digest=result.intent_digest,
-        result=summary,
-        document_id=verified.envelope.id,
-        approval_ids=result.approvals,
-        started_at=result.started_at,
-        at=now,
+def _may_be_news(
+    uow: UnitOfWork, agent_did: str, verified: Verified[Result], known: IntentRecord
+) -> bool:
+    return (
+        known.agent_did == agent_did
+        and known.digest == verified.payload.intent_digest
+        and is_output_small(verified)
+        and not uow.documents.is_put(agent_did, verified.envelope.id)
     )
 
 

@@ -193,7 +193,7 @@ def committed(hub: Hub, batch: PreparedBatch) -> Batch:
     announce(hub, records)
     for one in batch.orders:
         if one.is_dispatched:
-            hub.dispatcher.hand_over(one.record.agent_did, one.record.id, one.document.wire)
+            hub.dispatcher.hand_over(one.record, one.document.wire)
         elif one.sent_at_once:
             hub.dispatcher.wake(one.record.agent_did)
     return Batch(batch.id, records)

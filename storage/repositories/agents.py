@@ -8,7 +8,18 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    delete,
+    false,
+    insert,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy import true as sql_true
 
 from storage.errors import FencedError
@@ -40,6 +51,30 @@ _CONNECTIONS = Prepared(
         agents.c.online, agents.c.hub == bindparam("process")
     )
 )
+_COMES = Prepared(
+    update(agents)
+    .where(agents.c.did == bindparam("key"))
+    .values(
+        online=true(),
+        session=bindparam("new_session"),
+        hub=bindparam("new_hub"),
+        online_changed_at=bindparam("at"),
+        last_seen_at=bindparam("at"),
+    )
+)
+_COMES_OVER = _COMES.also(agents.c.session.is_not_distinct_from(bindparam("old_session")))
+_GOES = Prepared(
+    update(agents)
+    .where(agents.c.did == bindparam("key"), agents.c.online)
+    .values(
+        online=false(),
+        session=null(),
+        hub=null(),
+        online_changed_at=bindparam("at"),
+        last_seen_at=bindparam("at"),
+    )
+)
+_GOES_FROM = _GOES.also(agents.c.session == bindparam("old_session"))
 _TAGGED = {"realms", "capabilities", "labels"}
 
 
@@ -176,21 +211,18 @@ class Agents(Repository[AgentRecord]):
             hub: the process it is connected to, where the hub has several.
             over: comes only when its connection is still the one in this record.
         """
-        where: list[ColumnElement[bool]] = [agents.c.did == did]
-        if over is not None:
-            where.append(agents.c.session.is_not_distinct_from(over.session))
-        if not online:
-            where.append(agents.c.online)
-            if session is not None:
-                where.append(agents.c.session == session)
-        changes = {
-            "online": online,
-            "session": session if online else None,
-            "hub": hub if online else None,
-            "online_changed_at": TIME.encode(at),
-            "last_seen_at": TIME.encode(at),
+        values: dict[str, Any] = {
+            "key": did,
+            "at": TIME.encode(at),
+            "new_session": session,
+            "new_hub": hub,
+            "old_session": session if over is None else over.session,
         }
-        return self._tx.core(update(agents).where(*where).values(changes)).rowcount == 1
+        if online:
+            changed = self._tx.run(_COMES if over is None else _COMES_OVER, **values)
+        else:
+            changed = self._tx.run(_GOES if session is None else _GOES_FROM, **values)
+        return changed == 1
 
     def clear_presence(
         self, at: datetime, *, living: Sequence[str] = (), limit: int = 100_000

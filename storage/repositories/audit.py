@@ -8,7 +8,7 @@ from collections.abc import Mapping as Fields
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, literal_column, select, update
 
 from protocol.audit_leaf import (
     SALT_BYTES,
@@ -46,6 +46,11 @@ _WITNESSES: Mapping[Cosignature] = Mapping(audit_witnesses, Cosignature)
 _ADD = BulkInsert(audit_leaves, _MAPPING.names)
 _ADD_REALM = BulkInsert(audit_leaf_realms, ("realm", "index"))
 _ADD_PERSONAL = BulkInsert(audit_personal, _PERSONAL.names)
+_LATEST_CHECKPOINT = Prepared(
+    select(*_CHECKPOINTS.columns)
+    .order_by(audit_checkpoints.c.size.desc())
+    .limit(literal_column("1"))
+)
 _THE_TREE = audit_tree.c.id == bindparam("key")
 _LOAD = select(audit_tree.c.size, audit_tree.c.frontier).where(_THE_TREE)
 _LOOK = Prepared(_LOAD)
@@ -229,8 +234,8 @@ class Audit(Repository[AuditLeaf]):
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint over the most leaves, or None."""
-        statement = select(*_CHECKPOINTS.columns).order_by(audit_checkpoints.c.size.desc()).limit(1)
-        row = self._tx.core(statement).first()
+        self._tx.flush()
+        row = self._tx.row(_LATEST_CHECKPOINT)
         return None if row is None else _CHECKPOINTS.record(row)
 
     def checkpoint(self, size: int) -> Checkpoint | None:

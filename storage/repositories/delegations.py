@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import bindparam, insert, literal_column, or_, select
 
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page
@@ -13,15 +13,36 @@ from storage.records import DelegationRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import TIME
 from storage.tables.permits import delegation_agents, delegations
+from storage.transaction import Prepared
 
 _T = delegations.c
 _EVERY_AGENT = "*"
+_MAPPING: Mapping[DelegationRecord] = Mapping(delegations, DelegationRecord)
+_FOR_AGENT = Prepared(
+    select(*_MAPPING.columns)
+    .where(
+        or_(
+            _T.id.in_(
+                select(delegation_agents.c.delegation_id).where(
+                    or_(
+                        delegation_agents.c.agent_did == bindparam("agent"),
+                        delegation_agents.c.agent_did == literal_column(f"'{_EVERY_AGENT}'"),
+                    )
+                )
+            ),
+            _T.subject == bindparam("agent"),
+        ),
+        _T.revoked_at.is_(None),
+        _T.expires_at > bindparam("moment"),
+    )
+    .order_by(_T.id)
+)
 
 
 class Delegations(Repository[DelegationRecord]):
     """Delegations by id; digests are unique."""
 
-    mapping: Mapping[DelegationRecord] = Mapping(delegations, DelegationRecord)
+    mapping = _MAPPING
     noun = "delegation"
 
     def add(self, record: DelegationRecord) -> None:
@@ -50,15 +71,9 @@ class Delegations(Repository[DelegationRecord]):
 
         Parents first.
         """
-        reaching = select(delegation_agents.c.delegation_id).where(
-            delegation_agents.c.agent_did.in_([agent_did, _EVERY_AGENT])
-        )
-        return self._all(
-            or_(_T.id.in_(reaching), _T.subject == agent_did),
-            _T.revoked_at.is_(None),
-            _T.expires_at > TIME.encode(now),
-            order=_T.id,
-        )
+        self._tx.flush()
+        rows = self._tx.rows(_FOR_AGENT, agent=agent_did, moment=TIME.encode(now))
+        return [_MAPPING.record(row) for row in rows]
 
     def for_subject(self, subject: str, now: datetime | None = None) -> Sequence[DelegationRecord]:
         """Return what a DID or person was lent and still has."""

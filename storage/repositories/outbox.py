@@ -14,6 +14,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    null,
     or_,
     select,
     update,
@@ -78,6 +79,11 @@ _MARK_SENT = Prepared(
     update(outbox)
     .where(InList(_T.id, "ids"))
     .values(sent_at=bindparam("at"), attempts=_T.attempts + 1)
+)
+_RESET = Prepared(
+    update(outbox)
+    .where(_T.agent_did == bindparam("agent"), _T.sent_at.is_not(None))
+    .values(sent_at=null())
 )
 _DELETE = Prepared(delete(outbox).where(InList(_T.id, "ids")))
 _DELETE_REFS = Prepared(
@@ -204,8 +210,8 @@ class Outbox:
 
     def reset(self, agent_did: str) -> int:
         """Make everything due again, as after a reconnect; return how many rows."""
-        where = (_T.agent_did == agent_did, _T.sent_at.is_not(None))
-        return self._tx.core(update(outbox).where(*where).values(sent_at=None)).rowcount
+        self._tx.flush()
+        return self._tx.run(_RESET, agent=agent_did)
 
     def delete(self, ids: Sequence[int]) -> None:
         """Forget rows."""

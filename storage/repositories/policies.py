@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from storage.errors import ConflictError
@@ -16,11 +16,13 @@ from storage.records import AgentPolicyRecord, PolicyLayerRecord, PolicyRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import TIME
 from storage.tables.permits import agent_policies, policies, policy_layers
+from storage.transaction import Prepared
 
 _T = policies.c
 _A = agent_policies.c
 _L = policy_layers.c
 _IN_FORCE: Mapping[AgentPolicyRecord] = Mapping(agent_policies, AgentPolicyRecord)
+_FOR_AGENT = Prepared(select(*_IN_FORCE.columns).where(_A.agent_did == bindparam("agent")))
 _LAYERS: Mapping[PolicyLayerRecord] = Mapping(policy_layers, PolicyLayerRecord)
 
 
@@ -84,7 +86,8 @@ class Policies(Repository[PolicyRecord]):
 
     def for_agent(self, agent_did: str) -> AgentPolicyRecord | None:
         """Return the policy document in force at an agent, or None."""
-        row = self._tx.core(select(*_IN_FORCE.columns).where(_A.agent_did == agent_did)).first()
+        self._tx.flush()
+        row = self._tx.row(_FOR_AGENT, agent=agent_did)
         return None if row is None else _IN_FORCE.record(row)
 
     def agents_of(self, policy_id: str) -> Sequence[AgentPolicyRecord]:

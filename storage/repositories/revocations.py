@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 
 from storage.errors import ConflictError
 from storage.mapping import Mapping
 from storage.records import RevocationsRecord
 from storage.repositories.base import Repository
 from storage.tables.permits import revocations
+from storage.transaction import Prepared
 
 _T = revocations.c
+_MAPPING: Mapping[RevocationsRecord] = Mapping(revocations, RevocationsRecord)
+_LATEST = Prepared(select(*_MAPPING.columns).order_by(_T.epoch.desc()).limit(literal_column("1")))
 
 
 class Revocations(Repository[RevocationsRecord]):
     """Revocation lists by epoch."""
 
-    mapping: Mapping[RevocationsRecord] = Mapping(revocations, RevocationsRecord)
+    mapping = _MAPPING
     noun = "revocation list"
 
     def add(self, record: RevocationsRecord) -> None:
@@ -32,8 +35,9 @@ class Revocations(Repository[RevocationsRecord]):
 
     def latest(self) -> RevocationsRecord | None:
         """Return the list in force, or None."""
-        found = self._all(order=_T.epoch.desc(), limit=1)
-        return found[0] if found else None
+        self._tx.flush()
+        row = self._tx.row(_LATEST)
+        return None if row is None else _MAPPING.record(row)
 
     def get(self, epoch: int) -> RevocationsRecord | None:
         """Return the list of an epoch, or None."""

@@ -114,11 +114,11 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
     if envelope.sender_did != did:
         raise UnknownIntentError("a result is taken from the agent that signed it")
     intent_id = verified.payload.intent_id
-
+    known = connection.lane.sent.pop(intent_id, None)
     identity = live.hub.identity
 
     def unit(uow: UnitOfWork) -> tuple[service.Finished, bool]:
-        finished = service.finish_with_result(uow, did, verified, now=clock.now())
+        finished = service.finish_with_result(uow, did, verified, now=clock.now(), known=known)
         output_file = verified.payload.output_file
         if output_file is not None and not finished.again:
             note_output_file(uow, intent_id, output_file.sha256)
