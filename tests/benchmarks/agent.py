@@ -7,14 +7,24 @@ signed result, without an `intent_ack` of its own: a result within 100 ms stands
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from protocol.envelope import Envelope, seal_document
+from protocol.envelope import Envelope, envelope_from_value, seal_document
 from protocol.ids import format_uuid7
 from protocol.join_tokens import join_key, join_proof, parse_join_token
 from protocol.keys import PublicKey, SigningKey
-from protocol.messages import Drain, Heartbeat, Holds, Register, RegisterAck, dump_payload
+from protocol.messages import (
+    DocumentAck,
+    DocumentAckItem,
+    Drain,
+    Heartbeat,
+    Holds,
+    Register,
+    RegisterAck,
+    dump_payload,
+)
 from protocol.session import (
     AgentSession,
     ControlReceived,
@@ -51,7 +61,10 @@ class SimulatedAgent:
         self.name = name
         self.retry_after_seconds = 0.0
         """What the hub asked for by `drain`."""
+        self.on_online: Callable[[str], None] = lambda _name: None
+        self.on_answer: Callable[[], None] = lambda: None
         self._root, self._token = root, token
+        self._policy_version: int | None = None
         self._session: AgentSession
         self._hub: PublicKey
         self.connect()
@@ -81,8 +94,11 @@ class SimulatedAgent:
                 self._session.send(self._register(event), now=moment, id=new_id(moment))
             elif isinstance(event, DocumentReceived) and event.envelope.type == "intent":
                 self._session.send_document(self._answer(event.envelope, moment).wire)
+                self.on_answer()
+            elif isinstance(event, DocumentReceived):
+                self._take(event.envelope, moment)
             elif isinstance(event, ControlReceived):
-                self._note(event.payload)
+                self._note(event.payload, moment)
         return self._session.data_to_send()
 
     def heartbeat(self) -> list[bytes]:
@@ -93,9 +109,19 @@ class SimulatedAgent:
             self._session.send(beat, now=moment, id=new_id(moment))
         return self._session.data_to_send()
 
-    def _note(self, payload: object) -> None:
+    def _take(self, document: Envelope, moment: datetime) -> None:
+        """Keep what is not an order, as an agent would, and say so."""
+        if document.type == "policy_update":
+            self._policy_version = int(str(document.payload["version"]))
+        ack = DocumentAckItem(id=document.id, digest=document.digest, state="accepted")
+        self._session.send(DocumentAck(documents=(ack,)), now=moment, id=new_id(moment))
+
+    def _note(self, payload: object, moment: datetime) -> None:
         if isinstance(payload, RegisterAck):
             self._token = None  # used up
+            if payload.policy is not None:
+                self._take(envelope_from_value(payload.policy), moment)
+            self.on_online(self.name)
         elif isinstance(payload, Drain):
             self.retry_after_seconds = float(payload.retry_after_seconds)
 
@@ -110,7 +136,7 @@ class SimulatedAgent:
             "host": {},
             "holds": dump_payload(
                 Holds(
-                    policy_version=None,
+                    policy_version=self._policy_version,
                     revocation_epoch=None,
                     delegations=(),
                     checkpoint=None,

@@ -1,188 +1,228 @@
-"""A fleet of simulated agents in one process: the real protocol, the work left out.
+"""Simulated agents by the thousand in one process: sockets around `agent.SimulatedAgent`.
 
-Each keeps its key, checks the hub's hello against the root, verifies every order's signature and
-answers with a signed result. Run as `python -m tests.benchmarks.fleet` with a JSON line on stdin;
-prints {"online": n} when all are there, then serves until stdin ends.
+Run as `python -m tests.benchmarks.fleet` with a JSON line on stdin ({url, root, tokens, first}).
+Prints {"dids": [...]} when all are online. Then one word a line on stdin: `answered` prints how
+many orders were answered since it was last asked, `lost` waits until all connections are lost,
+`back` until all are online again, each with the times between which that happened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
+import random
+import resource
 import sys
-from datetime import UTC, datetime, timedelta
+import time
 from typing import Any, cast
 
-from websockets.asyncio.client import ClientConnection, connect
+import uvloop
+from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 from protocol import limits
-from protocol.envelope import Envelope, seal_document
-from protocol.ids import format_uuid7
-from protocol.join_tokens import join_key, join_proof, parse_join_token
-from protocol.keys import PublicKey, SigningKey
-from protocol.messages import Heartbeat, Holds, Register, RegisterAck, dump_payload
-from protocol.session import AgentSession, ControlReceived, DocumentReceived, HelloAccepted
-from protocol.timestamps import format_timestamp
+from protocol.keys import PublicKey
+from tests.benchmarks.agent import SimulatedAgent
 
-ECHO = {
-    "name": "echo",
-    "capability": "echo",
-    "description": "gives its params back",
-    "paramsSchema": {"type": "object"},
-    "idempotent": True,
-}
+CONNECTING_AT_ONCE = 64
+"""Of one process; who would come in faster only queues in front of the hub."""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+class Socket(asyncio.Protocol):
+    """One WebSocket without tasks or queues: an idle agent costs its buffers and no more."""
+
+    def __init__(self, agent: SimulatedAgent, url: str) -> None:
+        self.agent = agent
+        self.closed = asyncio.get_running_loop().create_future()
+        self.refusal: InvalidStatus | None = None
+        self._protocol = ClientProtocol(
+            parse_uri(url), subprotocols=[cast(Any, limits.SUBPROTOCOL)], max_size=4 * 1024 * 1024
+        )
+        self._transport: asyncio.Transport
+        self._parts: list[bytes] = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the upgrade."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._protocol.send_request(self._protocol.connect())
+        self._write()
+
+    def data_received(self, data: bytes) -> None:
+        """Have the agent answer every whole message."""
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            opcode = getattr(event, "opcode", None)
+            if opcode in (Opcode.TEXT, Opcode.CONT):
+                self._parts.append(bytes(event.data))  # type: ignore[union-attr]
+                if event.fin:  # type: ignore[union-attr]
+                    whole, self._parts = b"".join(self._parts), []
+                    self.say(self.agent.receive(whole.decode()))
+        if isinstance(self._protocol.handshake_exc, InvalidStatus):
+            self.refusal = self._protocol.handshake_exc
+        self._write()
+
+    def say(self, frames: list[bytes]) -> None:
+        """Send frames, while there is anybody to send them to."""
+        if self._protocol.state is State.OPEN:
+            for frame in frames:
+                self._protocol.send_text(frame)
+            self._write()
+
+    def _write(self) -> None:
+        for piece in self._protocol.data_to_send():
+            if piece:
+                self._transport.write(piece)
+            else:
+                self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake whoever keeps the agent connected."""
+        if not self.closed.done():
+            self.closed.set_result(None)
 
 
-def _id(now: datetime) -> str:
-    return format_uuid7(now, os.urandom(10))
+class Member:
+    """An agent that is kept connected, with the delays of SPEC section 4."""
 
-
-class SimulatedAgent:
-    """One agent; reconnects until told to stop."""
-
-    def __init__(self, url: str, root: PublicKey, name: str, token: str | None) -> None:
-        self._url, self._root, self._name, self._token = url, root, name, token
-        self.key = SigningKey.from_seed(os.urandom(32))
-        self.online = asyncio.Event()
-        self._hub: PublicKey | None = None
+    def __init__(self, fleet: Fleet, agent: SimulatedAgent) -> None:
+        self._fleet, self.agent = fleet, agent
+        self.socket: Socket | None = None
 
     async def run(self) -> None:
-        """Stay connected; never gives up."""
-        delay = 0.5
+        """Connect, serve, wait, connect again."""
+        attempt = 0
         while True:
+            greeted, wait = await self._attempt()
+            attempt = 0 if greeted else attempt + 1
+            if wait:
+                delay = wait * random.uniform(1, 1.5)
+            else:
+                delay = random.uniform(0.5, max(0.5, min(60.0, 2.0**attempt)))
+            await asyncio.sleep(delay)
+
+    async def _attempt(self) -> tuple[bool, float]:
+        fleet, agent = self._fleet, self.agent
+        agent.connect()
+        async with fleet.connecting:
             try:
-                await self._serve()
-                delay = 0.5
-            except (OSError, InvalidStatus):
-                delay = min(60.0, delay * 2)
-            except Exception as exc:
-                print(f"{self._name}: {type(exc).__name__}", file=sys.stderr)
-            self.online.clear()
-            await asyncio.sleep(0.5 + (os.urandom(1)[0] / 255) * delay)
-
-    async def _serve(self) -> None:
-        session = AgentSession(
-            agent_key=self.key, root=self._root, seen_sessions=lambda _session: False
-        )
-        async with connect(
-            self._url,
-            subprotocols=[cast(Any, limits.SUBPROTOCOL)],
-            compression=None,
-            ping_interval=None,
-            max_size=4 * 1024 * 1024,
-        ) as socket:
-            beat = asyncio.create_task(self._heartbeat(session, socket))
-            try:
-                async for frame in socket:
-                    now = _now()
-                    for event in session.receive(frame, now=now, id=_id(now)):
-                        self._take(session, event)
-                    for data in session.data_to_send():
-                        await socket.send(data.decode())
-                    if session.close_code is not None:
-                        return
-            finally:
-                beat.cancel()
-
-    def _take(self, session: AgentSession, event: object) -> None:
-        now = _now()
-        if isinstance(event, HelloAccepted):
-            self._hub = event.hub
-            session.send(self._register(event), now=now, id=_id(now))
-        elif isinstance(event, ControlReceived) and isinstance(event.payload, RegisterAck):
-            self.online.set()
-        elif isinstance(event, DocumentReceived) and event.envelope.type == "intent":
-            session.send_document(self._answer(event.envelope, now).wire)
-
-    def _register(self, hello: HelloAccepted) -> Register:
-        wire: dict[str, Any] = {
-            "challenge": hello.payload.challenge,
-            "name": self._name,
-            "version": "0",
-            "capabilities": ["echo"],
-            "actions": [ECHO],
-            "labels": {},
-            "host": {},
-            "holds": dump_payload(
-                Holds(
-                    policy_version=None,
-                    revocation_epoch=None,
-                    delegations=(),
-                    checkpoint=None,
-                    intents=(),
+                _, socket = await asyncio.get_running_loop().create_connection(
+                    lambda: Socket(agent, fleet.url), fleet.host, fleet.port
                 )
-            ),
-        }
-        if self._token is not None:
-            token = parse_join_token(self._token)
-            wire["join"] = {"tokenId": token.id, "proof": ""}
-            wire["join"]["proof"] = join_proof(join_key(token.secret), wire)
-        return Register.model_validate(wire)
+            except OSError:
+                return False, 0.0
+            self.socket = socket
+            online = fleet.online_future(self)
+            await asyncio.wait({online, socket.closed}, return_when=asyncio.FIRST_COMPLETED)
+        if socket.refusal is not None:
+            said = socket.refusal.response.headers.get("Retry-After", "0")
+            return False, float(said) if said.isdecimal() else 0.0
+        if not agent.is_online:
+            return False, 0.0
+        fleet.came(self)
+        await socket.closed
+        fleet.left(self)
+        wait, agent.retry_after_seconds = agent.retry_after_seconds, 0.0
+        return True, wait
 
-    def _answer(self, intent: Envelope, now: datetime) -> Envelope:
-        intent.public_key.verify(intent.signature, intent.signed_bytes)
-        assert self._hub is not None
-        stamp = format_timestamp(now)
-        return seal_document(
-            type="result",
-            id=_id(now),
-            timestamp=now,
-            expires=now + timedelta(days=1),
-            audience=self._hub.did,
-            payload={
-                "intentId": intent.id,
-                "intentDigest": intent.digest,
-                "status": "succeeded",
-                "output": intent.payload["params"],
-                "startedAt": stamp,
-                "finishedAt": stamp,
-                "usage": {},
-                "decision": {"policyVersion": 1, "rule": "allow"},
-                "sandbox": {},
-                "approvals": [],
-                "progressCount": 0,
-            },
-            signer=self.key,
-        )
 
-    async def _heartbeat(self, session: AgentSession, socket: ClientConnection) -> None:
+class Fleet:
+    """All agents of this process."""
+
+    def __init__(self, order: dict[str, Any]) -> None:
+        self.url = order["url"]
+        uri = parse_uri(self.url)
+        self.host, self.port = uri.host, uri.port
+        root = PublicKey.parse_did(order["root"])
+        self.connecting = asyncio.Semaphore(CONNECTING_AT_ONCE)
+        self.members = [
+            Member(self, SimulatedAgent(root, f"sim-{order['first'] + number}", token))
+            for number, token in enumerate(order["tokens"])
+        ]
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._online: set[Member] = set()
+        self._changed = asyncio.Event()
+        self._answered = 0
+        self.moments: list[float] = []
+        """When agents came online since it was last asked."""
+        for member in self.members:
+            member.agent.on_online = self._wake
+            member.agent.on_answer = self._count
+
+    def online_future(self, member: Member) -> asyncio.Future[None]:
+        """What is done when the agent has been let in."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[member.agent.name] = future
+        return future
+
+    def _wake(self, name: str) -> None:
+        future = self._waiting.pop(name, None)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def _count(self) -> None:
+        self._answered += 1
+
+    def came(self, member: Member) -> None:
+        """Note that an agent is online."""
+        self._online.add(member)
+        self.moments.append(time.time())
+        self._changed.set()
+
+    def left(self, member: Member) -> None:
+        """Note that an agent has lost its hub."""
+        self._online.discard(member)
+        self._changed.set()
+
+    async def until_online(self, count: int) -> None:
+        """Return when exactly so many are online."""
+        while len(self._online) != count:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def answered(self) -> int:
+        """How many orders were answered since this was last asked."""
+        count, self._answered = self._answered, 0
+        return count
+
+    async def beat(self) -> None:
+        """Have every agent say that it lives, spread over the interval."""
         while True:
-            await asyncio.sleep(limits.HEARTBEAT_SECONDS)
-            now = _now()
-            beat = Heartbeat(uptime_seconds=1, load=0.0, memory_bytes=0, running=(), token_usage={})
-            session.send(beat, now=now, id=_id(now))
-            for data in session.data_to_send():
-                await socket.send(data.decode())
+            pause = limits.HEARTBEAT_SECONDS / max(1, len(self.members))
+            for member in self.members:
+                if member in self._online and member.socket is not None:
+                    member.socket.say(member.agent.heartbeat())
+                await asyncio.sleep(pause)
+
+
+def say(answer: dict[str, Any]) -> None:
+    """Answer on stdout."""
+    print(json.dumps(answer), flush=True)
 
 
 async def main() -> None:
     """Read what to do from stdin, and do it until stdin ends."""
-    order = json.loads(sys.stdin.readline())
-    root = PublicKey.parse_did(order["root"])
-    fleet = [
-        SimulatedAgent(order["url"], root, f"sim-{order['first'] + number}", token)
-        for number, token in enumerate(order["tokens"])
-    ]
-    tasks = [asyncio.create_task(one.run()) for one in fleet]
-    for one in fleet:
-        await one.online.wait()
-    print(json.dumps({"online": len(fleet), "dids": [f.key.public_key.did for f in fleet]}))
-    sys.stdout.flush()
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    loop = asyncio.get_running_loop()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    fleet = Fleet(json.loads(sys.stdin.readline()))
+    tasks = [asyncio.create_task(member.run()) for member in fleet.members]
+    tasks.append(asyncio.create_task(fleet.beat()))
+    everybody = len(fleet.members)
+    await fleet.until_online(everybody)
+    say({"dids": [member.agent.key.public_key.did for member in fleet.members]})
+    while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
+        if word == "answered":
+            say({"answered": fleet.answered()})
+            continue
+        fleet.moments.clear()
+        await fleet.until_online(0 if word == "lost" else everybody)
+        say({"at": time.time(), "moments": fleet.moments})
     for task in tasks:
         task.cancel()
 
 
 if __name__ == "__main__":
-    try:
-        import uvloop
-
-        uvloop.run(main())
-    except ImportError:
-        asyncio.run(main())
+    uvloop.run(main())

