@@ -47,7 +47,7 @@ class Lane:
     Attributes:
         unacked: document ids sent and not acknowledged, with the monotonic second of sending.
         handed: orders that are on disk as dispatched and wait for room, with their bytes.
-        sent: the newest orders that were handed over and have no result yet, as they were sent.
+        sent: the newest orders that were handed over and not heard of since, as they were sent.
         wanted: whether the outbox should be looked at again.
         starved: whether rows wait that the window had no room for.
         task: the look that is going on.

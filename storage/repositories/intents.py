@@ -219,8 +219,7 @@ class Intents(Repository[IntentRecord]):
         document under `document_id` before.
 
         Args:
-            known: its row as it was when the order was sent; what steps since have added to it is
-                in the database, not in what is returned.
+            known: its row as it was when the order was sent, and no step was heard of since.
             state: where it ends.
             result: what is kept of it.
             document_id: of the signed result.

@@ -35,6 +35,8 @@ def intent_ack(live: Live, connection: Connection, envelope: Envelope, payload: 
     """Note which orders are on the agent's disk; they need not be sent again."""
     did = connection.agent_did
     ids = [item.intent_id for item in payload.intents]
+    for intent_id in ids:
+        connection.lane.sent.pop(intent_id, None)  # from here on its row knows more
 
     def unit(uow: UnitOfWork) -> list[IntentRecord]:
         moved = service.mark_accepted(uow, did, ids, now=clock.now())
@@ -55,6 +57,7 @@ def intent_progress(
     """Keep a report of a running order and show it to whoever watches."""
     did = connection.agent_did
     now = clock.now()
+    connection.lane.sent.pop(payload.intent_id, None)
     if len(connection.progress) >= MAX_PROGRESS_ROOMS:
         connection.progress.clear()  # what was counted is on disk, and read from there again
     room = connection.progress.setdefault(payload.intent_id, ProgressRoom())
