@@ -70,9 +70,16 @@ class LeafContent:
     personal: Mapping[str, str]
 
 
-def encode_leaf(
+@dataclass(frozen=True, slots=True)
+class LeafDraft:
+    """All of a leaf but its index, which is given last: what stands before it, and after."""
+
+    head: bytes
+    tail: bytes
+
+
+def draft_leaf(
     *,
-    index: int,
     at: datetime,
     kind: str,
     actor: str,
@@ -82,11 +89,10 @@ def encode_leaf(
     realms: Sequence[str],
     personal: Mapping[str, bytes],
     salt: bytes,
-) -> bytes:
-    """Return the exact bytes of a leaf.
+) -> LeafDraft:
+    """Return a leaf that lacks its index alone.
 
     Args:
-        index: position in the record, from 0.
         at: when.
         kind: what happened.
         actor: who did it.
@@ -101,22 +107,36 @@ def encode_leaf(
         BadJsonError: no JSON.
         ValueError: longer than a leaf may be.
     """
-    content: dict[str, Any] = {
-        "index": index,
-        "at": _time_text(at),
-        "kind": kind,
+    # The names in the order of RFC 8785, with `index` between the two.
+    before: dict[str, Any] = {
         "actor": actor,
-        "subject": subject,
-        "data": data,
         "assurance": assurance.value,
+        "at": _time_text(at),
+        "data": data,
+    }
+    after: dict[str, Any] = {
+        "kind": kind,
         "realms": list(realms),
         "salt": encode_base64(salt),
+        "subject": subject,
     }
     if personal:
-        content["personal"] = {name: encode_base64(hash) for name, hash in personal.items()}
+        after["personal"] = {name: encode_base64(hash) for name, hash in personal.items()}
     # Most leaves are of strings alone, and every order makes four: the walk is worth saving.
     plain = all(type(one) is str for one in data.values()) and "".join(data).isascii()
-    leaf = canonical_plain(content) if plain and index < 2**53 else canonical_json(content)
+    encode = canonical_plain if plain else canonical_json
+    draft = LeafDraft(encode(before)[:-1], encode(after)[1:])
+    number_leaf(draft, 0)  # too long is told to who wrote it, not to who numbers it
+    return draft
+
+
+def number_leaf(draft: LeafDraft, index: int) -> bytes:
+    """Return the exact bytes of the leaf at this position in the record, from 0.
+
+    Raises:
+        ValueError: longer than a leaf may be.
+    """
+    leaf = b'%b,"index":%d,%b' % (draft.head, index, draft.tail)
     if len(leaf) > MAX_LEAF_BYTES:
         raise ValueError("a leaf has at most 65,535 bytes")
     return leaf

@@ -131,7 +131,7 @@ class Transaction:
 
     def defer(self, bulk: BulkInsert, rows: Iterable[tuple[Any, ...]]) -> None:
         """Keep rows to be inserted, in the order of `bulk.columns`, with the next flush."""
-        self._check(True)
+        self.check_writable()
         self._deferred.setdefault(bulk, []).extend(rows)
 
     def alone(self, what: str) -> None:
@@ -163,10 +163,15 @@ class Transaction:
             for prepared, parameters in waiting.items():
                 self._run_many(prepared.sql(self.dialect), parameters)
 
-    def _check(self, writes: bool) -> None:
+    def check_writable(self) -> None:
+        """Refuse what is to be written in a unit that only reads, even when that is later."""
         # The database would refuse too, but later, and not the rows that are only deferred.
-        if writes and self._read_only:
+        if self._read_only:
             raise StorageError("a reading unit tried to write")
+
+    def _check(self, writes: bool) -> None:
+        if writes:
+            self.check_writable()
 
     def _run_many(self, sql: str, parameters: list[tuple[Any, ...]]) -> None:
         if self.is_sqlite:

@@ -110,10 +110,10 @@ class UnitOfWork:
         self.transaction.core(text("SELECT 1")).scalar_one()
 
     def flush(self) -> None:
-        """Write what is deferred; the end of the transaction does it too."""
-        if "audit" in self.__dict__:
-            self.audit.flush()
+        """Write what is deferred; the end of the transaction does it too. The record comes last."""
         self.transaction.flush()
+        if "audit" in self.__dict__:
+            self.audit.number()
 
 
 _REPOSITORIES = {

@@ -6,15 +6,17 @@ import os
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, literal_column, select, update
 
 from protocol.audit_leaf import (
     SALT_BYTES,
     Assurance,
+    LeafDraft,
     assurance_of,
-    encode_leaf,
+    draft_leaf,
+    number_leaf,
     personal_hash,
 )
 from protocol.audit_tree import HASH_BYTES, Tree, leaf_hash
@@ -55,7 +57,8 @@ _THE_TREE = audit_tree.c.id == bindparam("key")
 _LOAD = select(audit_tree.c.size, audit_tree.c.frontier).where(_THE_TREE)
 _LOOK = Prepared(_LOAD)
 # One appender at a time: on Postgres the row is locked until the commit, so a second hub waits
-# here and then reads what the first one left (SQLite has one writer anyway).
+# here and then reads what the first one left (SQLite has one writer anyway). Taken last, when all
+# else of the transaction is written: whatever stands between this and the commit, all hubs share.
 _TAKE = Prepared(_LOAD.with_for_update())
 _SAVE = Prepared(
     update(audit_tree)
@@ -64,8 +67,23 @@ _SAVE = Prepared(
 )
 
 
+Leaves = list[AuditLeaf]
+Rows = list[tuple[Any, ...]]
+
+
+class _Unnumbered(NamedTuple):
+    at: datetime
+    kind: str
+    actor: str
+    subject: str
+    realms: tuple[str, ...]
+    draft: LeafDraft
+    personal: Sequence[tuple[str, bytes, Any]]
+    person: str
+
+
 class Audit(Repository[AuditLeaf]):
-    """Leaves by index, from 0, without gaps."""
+    """Leaves by index, from 0, without gaps; in the order in which units appended them."""
 
     mapping = _MAPPING
     noun = "audit leaf"
@@ -73,6 +91,7 @@ class Audit(Repository[AuditLeaf]):
     def __init__(self, transaction: Transaction) -> None:
         super().__init__(transaction)
         self._tree: Tree | None = None  # the log as this transaction will leave it
+        self._unnumbered: list[_Unnumbered] = []
 
     def append(
         self,
@@ -86,8 +105,8 @@ class Audit(Repository[AuditLeaf]):
         personal: Fields[str, Any] | None = None,
         person: str | None = None,
         at: datetime | None = None,
-    ) -> int:
-        """Append one leaf and return its index.
+    ) -> None:
+        """Append one leaf; it has its index once the transaction, or whoever reads, asks for it.
 
         Args:
             kind: what happened, such as `intent.submitted`.
@@ -100,22 +119,18 @@ class Audit(Repository[AuditLeaf]):
             person: whose that is; the actor's otherwise.
             at: when; the time of the transaction otherwise.
         """
-        if self._tree is None:
-            self._tree = self._load(_TAKE)
-        index = self._tree.size
         moment = at or self._tx.now
         hashes: dict[str, bytes] = {}
+        beside: list[tuple[str, bytes, Any]] = []
         for name, value in (personal or {}).items():
             if value is None or value == "":
                 continue
             salt = os.urandom(SALT_BYTES)
             hashes[name] = personal_hash(salt, value)
-            row = (index, name, salt, encode_json(value), person or actor, TIME.encode(moment))
-            self._tx.defer(_ADD_PERSONAL, [row])
+            beside.append((name, salt, encode_json(value)))
         ordered = tuple(realms) if len(realms) < 2 else tuple(sorted(set(realms)))
         try:
-            leaf = encode_leaf(
-                index=index,
+            draft = draft_leaf(
                 at=moment,
                 kind=kind,
                 actor=actor,
@@ -128,18 +143,46 @@ class Audit(Repository[AuditLeaf]):
             )
         except ValueError as exc:
             raise StorageError("an entry of the record is too long") from exc
-        digest = leaf_hash(leaf)
-        self._tree.append(digest)
-        self._tx.defer(_ADD, [(index, TIME.encode(moment), kind, actor, subject, leaf, digest)])
-        if ordered:
-            self._tx.defer(_ADD_REALM, [(realm, index) for realm in ordered])
-        return index
+        self._tx.check_writable()
+        self._unnumbered.append(
+            _Unnumbered(moment, kind, actor, subject, ordered, draft, beside, person or actor)
+        )
 
-    def flush(self) -> None:
-        """Keep the tree over what was appended; the end of the transaction does it."""
-        if self._tree is not None:
-            frontier = b"".join(self._tree.frontier)
-            self._tx.run(_SAVE, key=1, new_size=self._tree.size, new_frontier=frontier)
+    def number(self) -> None:
+        """Give every new leaf its index and write it; no other hub appends until the commit.
+
+        The end of the transaction does it, after everything else. What reads the record does it
+        too, so that it sees what its own transaction appended.
+
+        Raises:
+            StorageError: a leaf is too long.
+        """
+        waiting, self._unnumbered = self._unnumbered, []
+        if not waiting:
+            return
+        if self._tree is None:
+            self._tree = self._load(_TAKE)
+        leaves: Rows = []
+        realms: Rows = []
+        personal: Rows = []
+        for one in waiting:
+            index = self._tree.size
+            at = TIME.encode(one.at)
+            try:
+                leaf = number_leaf(one.draft, index)
+            except ValueError as exc:
+                raise StorageError("an entry of the record is too long") from exc
+            digest = leaf_hash(leaf)
+            self._tree.append(digest)
+            leaves.append((index, at, one.kind, one.actor, one.subject, leaf, digest))
+            realms += [(realm, index) for realm in one.realms]
+            personal += [(index, *beside, one.person, at) for beside in one.personal]
+        for bulk, rows in ((_ADD, leaves), (_ADD_REALM, realms), (_ADD_PERSONAL, personal)):
+            if rows:
+                self._tx.defer(bulk, rows)
+                self._tx.flush(bulk)
+        frontier = b"".join(self._tree.frontier)
+        self._tx.run(_SAVE, key=1, new_size=self._tree.size, new_frontier=frontier)
 
     def size(self) -> int:
         """Return how many leaves there are."""
@@ -147,8 +190,19 @@ class Audit(Repository[AuditLeaf]):
 
     def tree(self) -> Tree:
         """Return the tree over every leaf, to name its root; not to append to."""
+        self.number()
         tree = self._tree or self._load(_LOOK)
         return Tree(tree.size, tree.frontier)
+
+    def _whole(self) -> Transaction:
+        self.number()
+        return self._tx
+
+    def _all(
+        self, *where: ColumnElement[bool], order: Any = None, limit: int | None = None
+    ) -> Leaves:
+        self.number()
+        return super()._all(*where, order=order, limit=limit)
 
     def _load(self, statement: Prepared) -> Tree:
         row = self._tx.row(statement, key=1)
@@ -172,30 +226,30 @@ class Audit(Repository[AuditLeaf]):
     def hashes(self, start: int, end: int) -> list[bytes]:
         """Return the leaf hashes with start <= index < end."""
         statement = select(_T.hash).where(_T.index >= start, _T.index < end).order_by(_T.index)
-        return [bytes(hash) for hash in self._tx.core(statement).scalars()]
+        return [bytes(hash) for hash in self._whole().core(statement).scalars()]
 
     def is_in(self, index: int, realms: Collection[str]) -> bool:
         """Whether readers of one of these realms may read a leaf."""
         where = (_R.index == index, _R.realm.in_(realms))
-        return self._tx.core(select(_R.index).where(*where).limit(1)).first() is not None
+        return self._whole().core(select(_R.index).where(*where).limit(1)).first() is not None
 
     def personal(self, indexes: Sequence[int]) -> dict[int, list[PersonalValue]]:
         """Return what is still there of the personal values of these leaves."""
         found: dict[int, list[PersonalValue]] = {}
         statement = select(*_PERSONAL.columns).where(_P.index.in_(indexes)).order_by(_P.field)
-        for row in self._tx.core(statement):
+        for row in self._whole().core(statement):
             value = _PERSONAL.record(row)
             found.setdefault(value.index, []).append(value)
         return found
 
     def erase_person(self, person: str) -> int:
         """Erase every personal value of somebody; return how many there were."""
-        return self._tx.core(delete(audit_personal).where(_P.person == person)).rowcount
+        return self._whole().core(delete(audit_personal).where(_P.person == person)).rowcount
 
     def erase_before(self, moment: datetime, limit: int) -> int:
         """Erase up to `limit` personal values from before a time; return how many."""
         oldest = select(_P.index).where(_P.at < TIME.encode(moment)).order_by(_P.at).limit(limit)
-        indexes = [int(one) for one in self._tx.core(oldest).scalars()]
+        indexes = [int(one) for one in self._whole().core(oldest).scalars()]
         if not indexes:
             return 0
         return self._tx.core(delete(audit_personal).where(_P.index.in_(indexes))).rowcount
@@ -220,7 +274,7 @@ class Audit(Repository[AuditLeaf]):
             (before,) = parse_cursor(cursor, (int,))
             where.append(key < before)
         statement = select(*_MAPPING.columns).where(*where).order_by(key.desc()).limit(limit + 1)
-        leaves = [_MAPPING.record(row) for row in self._tx.core(statement)]
+        leaves = [_MAPPING.record(row) for row in self._whole().core(statement)]
         return page_of(leaves, limit, [(leaf.index,) for leaf in leaves])
 
     def matching(self, chosen: AuditFilter, start: int, end: int) -> Sequence[AuditLeaf]:

@@ -46,7 +46,7 @@ async def write(url: str, seconds: float, with_record: bool) -> int:
 
 
 def _without(uow: UnitOfWork, unit: object) -> None:
-    uow.audit.append = lambda *args, **fields: 0  # type: ignore[method-assign]
+    uow.audit.append = lambda *args, **fields: None  # type: ignore[method-assign]
     unit(uow)  # type: ignore[operator]
 
 

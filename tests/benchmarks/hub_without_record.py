@@ -12,8 +12,8 @@ from controlplane.cli.main import main
 from storage.repositories.audit import Audit
 
 
-def _append_nothing(_self: Audit, *_args: Any, **_more: Any) -> int:
-    return 0
+def _append_nothing(_self: Audit, *_args: Any, **_more: Any) -> None:
+    pass
 
 
 if __name__ == "__main__":

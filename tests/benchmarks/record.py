@@ -18,7 +18,7 @@ from typing import Any
 
 from controlplane.audit.proofs import Proofs
 from controlplane.cli.record import verify_record, write_record
-from protocol.audit_leaf import Assurance, encode_leaf
+from protocol.audit_leaf import Assurance, draft_leaf, number_leaf
 from protocol.audit_tree import Tree, leaf_hash, verify_consistency
 from protocol.checkpoint import seal_checkpoint
 from protocol.envelope import seal_document
@@ -92,8 +92,7 @@ def export_of(leaves: int) -> Iterator[dict[str, Any]]:
     texts = []
     tree = Tree()
     for index in range(leaves):
-        leaf = encode_leaf(
-            index=index,
+        draft = draft_leaf(
             at=now,
             kind="intent.accepted",
             actor=root.public_key.did,
@@ -104,6 +103,7 @@ def export_of(leaves: int) -> Iterator[dict[str, Any]]:
             personal={},
             salt=index.to_bytes(16, "big"),
         )
+        leaf = number_leaf(draft, index)
         tree.append(leaf_hash(leaf))
         texts.append(leaf.decode())
     delegation = seal_document(

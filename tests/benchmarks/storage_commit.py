@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WIRE = b'{"payload":"' + b"x" * 1_000 + b'"}'
 
 
-def order() -> Callable[[UnitOfWork], int]:
+def order() -> Callable[[UnitOfWork], None]:
     """One order as the hub keeps it."""
     id = format_uuid7(datetime.now(UTC), os.urandom(10))
     intent = IntentRecord(
@@ -53,11 +53,11 @@ def order() -> Callable[[UnitOfWork], int]:
         id, intent.signer, "intent", intent.digest, WIRE, intent.agent_did, intent.expires_at, NOW
     )
 
-    def unit(uow: UnitOfWork) -> int:
+    def unit(uow: UnitOfWork) -> None:
         uow.intents.add_many([intent])
         uow.documents.put(document)
         uow.outbox.add(intent.agent_did, "intent", id, signer=intent.signer)
-        return uow.audit.append("intent.submitted", intent.submitted_by, id, {"action": "echo"})
+        uow.audit.append("intent.submitted", intent.submitted_by, id, {"action": "echo"})
 
     return unit
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from protocol.audit_leaf import (
     MAX_LEAF_BYTES,
     Assurance,
-    encode_leaf,
+    draft_leaf,
+    number_leaf,
     parse_leaf,
     personal_hash,
     verify_personal,
@@ -27,20 +28,21 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 VALUE = st.one_of(TEXT, st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1))
 
 
+FIELDS: dict[str, Any] = {
+    "at": NOW,
+    "kind": "k",
+    "actor": "hub",
+    "subject": "s",
+    "data": {},
+    "assurance": Assurance.ENFORCED,
+    "realms": ("lab",),
+    "personal": {},
+    "salt": SALT,
+}
+
+
 def encode(**changes: Any) -> bytes:
-    fields: dict[str, Any] = {
-        "index": 7,
-        "at": NOW,
-        "kind": "k",
-        "actor": "hub",
-        "subject": "s",
-        "data": {},
-        "assurance": Assurance.ENFORCED,
-        "realms": ("lab",),
-        "personal": {},
-        "salt": SALT,
-    }
-    return encode_leaf(**{**fields, **changes})
+    return number_leaf(draft_leaf(**{**FIELDS, **changes}), 7)
 
 
 @given(st.dictionaries(TEXT, VALUE, max_size=5), TEXT, TEXT)
@@ -94,6 +96,9 @@ def test_a_leaf_that_no_bundle_could_hold_is_not_made() -> None:
     assert len(encode(subject="s" * (room + 1))) == MAX_LEAF_BYTES
     with pytest.raises(ValueError, match="65,535"):
         encode(subject="s" * (room + 2))
+    longest = draft_leaf(**{**FIELDS, "subject": "s" * (room + 1)})
+    with pytest.raises(ValueError, match="65,535"):
+        number_leaf(longest, 10)
 
 
 def test_half_a_surrogate_pair_makes_no_leaf() -> None:

@@ -33,13 +33,13 @@ from tests.storage.samples import LATER, NOW
 
 
 async def test_a_leaf_is_the_canonical_json_of_what_happened(database: Database) -> None:
-    index = await database.write(
+    await database.write(
         lambda uow: uow.audit.append(
             "intent.submitted", "user:1", "x", {"b": 1, "a": "ü"}, realms=["lab", "default"], at=NOW
         )
     )
     (leaf,) = await database.read(lambda uow: uow.audit.leaves(0, 10))
-    assert index == leaf.index == 0
+    assert leaf.index == 0
     said: Any = parse_strict_json(leaf.leaf)
     assert leaf.leaf == canonical_json(said)
     assert len(decode_base64(said.pop("salt"))) == SALT_BYTES
@@ -200,13 +200,28 @@ async def test_the_tree_is_the_tree_over_all_leaves_at_every_size(database: Data
     )
 
 
+async def test_a_unit_reads_and_erases_what_it_has_appended_itself(database: Database) -> None:
+    def unit(uow: UnitOfWork) -> tuple[list[str], int, int]:
+        uow.audit.append("k", "user:1", "s", {}, realms=("lab",), personal={"reason": "why"})
+        erased = uow.audit.erase_person("user:1")
+        uow.audit.append("k", "hub", "t", {})
+        subjects = [leaf.subject for leaf in uow.audit.leaves(0, 9)]
+        uow.audit.append("k", "hub", "u", {})
+        return subjects, erased, uow.audit.size()
+
+    assert await database.write(unit) == (["s", "t"], 1, 3)
+    tree = await database.read(lambda uow: uow.audit.tree())
+    assert tree.root() == root_hash(await database.read(lambda uow: uow.audit.hashes(0, 9)))
+
+
 async def test_units_of_one_group_get_their_own_indexes_without_gaps(database: Database) -> None:
     class Boom(Exception):
         pass
 
     def unit(number: int):
         def run(uow):
-            index = uow.audit.append("k", "a", str(number), {})
+            uow.audit.append("k", "a", str(number), {})
+            index = uow.audit.size() - 1
             if number % 5 == 0:
                 raise Boom
             return index

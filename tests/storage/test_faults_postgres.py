@@ -10,6 +10,7 @@ from sqlalchemy import text
 from protocol.audit_tree import root_hash
 from storage.database import Database
 from storage.errors import UnavailableError
+from storage.unit_of_work import UnitOfWork
 from tests.servers.postgres import PostgresServer
 
 
@@ -136,6 +137,27 @@ async def test_two_hubs_on_one_database_append_one_record(postgres_url: str) -> 
     assert tree.root() == root_hash([leaf.hash for leaf in leaves])
     for hub in hubs:
         await hub.close()
+
+
+async def test_the_record_is_locked_when_all_else_of_a_transaction_is_done(
+    postgres_url: str,
+) -> None:
+    database = await Database.open(postgres_url)
+    locks = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_class ON relation = pg_class.oid"
+        " WHERE relname = 'audit_tree' AND pid = pg_backend_pid()"
+    )
+
+    def unit(uow: UnitOfWork) -> list[int]:
+        held = []
+        for step in (lambda: uow.audit.append("k", "a", "s", {}), uow.flush):
+            step()
+            held.append(uow.transaction.core(locks).scalar_one())
+        return held
+
+    before, after = await database.write(unit)
+    assert (before, after > 0) == (0, True)
+    await database.close()
 
 
 async def test_a_deadlock_between_hubs_runs_again(postgres_url: str) -> None:
