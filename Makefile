@@ -78,6 +78,12 @@ fuzz-rest: $(VENV)/.dev ## ten minutes of hostile requests to every operation, o
 faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
 	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800
 
+SOAK_MINUTES ?= 60
+
+soak: $(VENV)/.dev ## steady load for SOAK_MINUTES (60): memory, handles, latency, and whether anything grows
+	@mkdir -p build
+	@$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES) --plot build/soak.svg
+
 ORDERS ?= 100000
 
 loss: $(VENV)/.dev ## 100,000 orders (ORDERS=n) while hubs, agents, Postgres and NATS die: none lost, none twice
