@@ -2,8 +2,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { api } from "../api/client.ts";
 import { useCan, useMe } from "../api/me.ts";
-import { shorten } from "../ui/copy.tsx";
 import { inert } from "../ui/inert.ts";
+import { shorten } from "../ui/shorten.ts";
 
 const MOST_PEOPLE = 200;
 

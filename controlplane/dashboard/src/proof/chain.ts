@@ -169,7 +169,8 @@ function hubKeys({ root, hub, held }: Question): ReadonlySet<string> {
   ]);
 }
 
-function isAttenuated(child: Link, parent: Link): boolean {
+/** Whether a link allows no more than the one above it, nor for longer. */
+export function isAttenuated(child: Link, parent: Link): boolean {
   const [inner, outer] = [child.payload, parent.payload];
   return (
     inner.maxDepth <= outer.maxDepth - 1 &&

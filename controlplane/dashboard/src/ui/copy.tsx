@@ -3,6 +3,7 @@ import { Check, Copy } from "lucide-react";
 import { useEffect, useState } from "react";
 import { IconButton } from "./button.tsx";
 import { classes } from "./classes.ts";
+import { shorten } from "./shorten.ts";
 
 async function write(text: string): Promise<boolean> {
   try {
@@ -71,9 +72,4 @@ export function CopyField({
       <CopyButton text={value} label={`Copy ${label}`} />
     </span>
   );
-}
-
-/** The ends of a long id, which is what people compare. */
-export function shorten(value: string, ends = 8): string {
-  return value.length <= ends * 2 + 3 ? value : `${value.slice(0, ends)}…${value.slice(-ends)}`;
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { faultsOf, readSchema } from "./schema.ts";
+import { faultsOf, labelOf, readSchema } from "./schema.ts";
 
 const WRITE = readSchema({
   type: "object",
@@ -33,4 +33,17 @@ test("a schema of any shape is read without harm", () => {
 test("a value that may be absent keeps its type", () => {
   assert.equal(readSchema({ anyOf: [{ type: "string" }, { type: "null" }] }).type, "string");
   assert.equal(readSchema({ type: ["integer", "null"] }).type, "integer");
+});
+
+test("a field is called what somebody called it, else by its name in words", () => {
+  const called = [
+    ["timeoutSeconds", "Timeoutseconds", "Timeout seconds"],
+    ["timeout_seconds", "Timeout Seconds", "Timeout seconds"],
+    ["maxOutputBytes", null, "Max output bytes"],
+    ["urlSHA256", null, "Url SHA256"],
+    ["argv", "What to run", "What to run"],
+    ["path", "Path", "Path"],
+    ["", null, ""],
+  ] as const;
+  for (const [name, title, label] of called) assert.equal(labelOf(name, title), label);
 });

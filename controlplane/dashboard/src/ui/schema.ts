@@ -105,6 +105,26 @@ export function faultsOf(schema: Schema, value: unknown, pointer = ""): Record<s
   }
 }
 
+/** A field's name as people read it: `timeoutSeconds` and `timeout_seconds` are `timeout seconds`. */
+export function wordsOf(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
+    .replace(/[_-]+/g, " ")
+    .trim()
+    .replace(/\b[A-Z][a-z]/g, (start) => start.toLowerCase());
+}
+
+/**
+ * What a form calls a field: its title where somebody wrote one, else its name in words. A title
+ * that is only the name in other letters (`Timeoutseconds`) was made by a program.
+ */
+export function labelOf(name: string, title: string | null): string {
+  const letters = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]/gu, "");
+  if (title !== null && (name === "" || letters(title) !== letters(name))) return title;
+  const words = wordsOf(name) || name;
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

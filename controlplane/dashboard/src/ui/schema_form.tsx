@@ -4,7 +4,7 @@ import { useState } from "react";
 import { Button, IconButton } from "./button.tsx";
 import { Checkbox, Field, Select, TextArea, TextInput } from "./field.tsx";
 import { inert } from "./inert.ts";
-import { isObject, type Schema } from "./schema.ts";
+import { isObject, labelOf, type Schema } from "./schema.ts";
 
 interface Props {
   schema: Schema;
@@ -66,7 +66,7 @@ function SchemaField({
   faults = {},
   pointer,
 }: FieldProps) {
-  const label = inert(schema.title ?? name);
+  const label = inert(labelOf(name, schema.title));
   const hint = schema.description ? inert(schema.description) : undefined;
   const error = faults[pointer];
   const common = { label, hint, error, required };

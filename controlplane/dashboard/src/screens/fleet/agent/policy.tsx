@@ -10,7 +10,7 @@ import { JsonView } from "../../../ui/code.tsx";
 import { CopyField } from "../../../ui/copy.tsx";
 import { inert } from "../../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../../ui/notes.tsx";
-import { isObject } from "../../../ui/schema.ts";
+import { isObject, wordsOf } from "../../../ui/schema.ts";
 import { Ago } from "../../../ui/time.tsx";
 import { standingOf } from "../queries.ts";
 
@@ -120,9 +120,4 @@ function payloadOf(document: string | undefined): Record<string, unknown> {
   } catch {
     return {};
   }
-}
-
-/** `ordersPerHour` as people read it. */
-function wordsOf(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
