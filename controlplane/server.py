@@ -16,6 +16,7 @@ import uvicorn
 
 from controlplane.app import RunningHub, open_hub
 from controlplane.errors import HubError
+from controlplane.http_patience import ClientProtocol
 from controlplane.hub.lifecycle import drain
 from controlplane.hub.transport import AgentProtocol
 from controlplane.people.sign_in_links import (
@@ -46,7 +47,7 @@ class HubServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 running.app,
-                http="httptools",
+                http=ClientProtocol,
                 loop="uvloop",
                 ws=AgentProtocol,
                 ws_per_message_deflate=False,

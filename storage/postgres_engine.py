@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -38,6 +39,9 @@ Job = tuple[Callable[[UnitOfWork], Any], "asyncio.Future[Any]"]
 COMMAND_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
 _TRIES = 8
+LONG_GROUP_SECONDS = 1.0
+"""A group that takes longer makes the next one smaller: other hubs wait for what it has locked,
+and not for ever. On a machine that is too busy, groups of many would else starve everybody."""
 
 
 def _may_run_again(error: BaseException | None) -> bool:
@@ -73,6 +77,7 @@ class PostgresEngine:
         self._queue: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._running = 0
+        self._at_once = MAX_GROUP_UNITS
         self._closed = False
         self._connection: AsyncConnection | None = None
         self._flusher: asyncio.Task[None] | None = None
@@ -124,8 +129,9 @@ class PostgresEngine:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            jobs = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUP_UNITS))]
+            jobs = [self._queue.popleft() for _ in range(min(len(self._queue), self._at_once))]
             self._running = len(jobs)
+            began = time.monotonic()
             try:
                 outcomes = await self._settle([unit for unit, _ in jobs])
             except BaseException as exc:
@@ -134,6 +140,13 @@ class PostgresEngine:
                     self._resolve(jobs, outcomes)
                     raise
             self._resolve(jobs, outcomes)
+            self._adjust(len(jobs), time.monotonic() - began)
+
+    def _adjust(self, units: int, seconds: float) -> None:
+        if seconds > LONG_GROUP_SECONDS:
+            self._at_once = max(1, units // 2)
+        elif seconds < LONG_GROUP_SECONDS / 4 and units >= self._at_once:
+            self._at_once = min(MAX_GROUP_UNITS, 2 * self._at_once)
 
     def _resolve(self, jobs: list[Job], outcomes: list[Outcome]) -> None:
         self._running = 0

@@ -44,6 +44,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ANYBODY: Final = Actor(kind="anonymous", id="", name="")
 _API: Final = "/api/"
+_BODY_SECONDS = 60.0
 _DRAIN_BYTES: Final = 4 * 1024 * 1024
 _DRAIN_SECONDS: Final = 5.0
 _LOG = structlog.get_logger("controlplane.api")
@@ -259,23 +260,26 @@ class Router:
             raise BadRequestError("bad content-length")
         if int(length) > limit:
             raise BodyTooLargeError(f"at most {limit} bytes")
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                return await _whole_body(receive, limit)
+        except TimeoutError:
+            raise BadRequestError("the body did not come in time") from None
+
+
+async def _whole_body(receive: Receive, limit: int) -> bytes:
+    parts, size, more = [], 0, True
+    while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
-        data: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            return data
-        parts, size = [data], len(data)
-        while message.get("more_body", False):
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGoneError
-            part = message.get("body", b"")
-            size += len(part)
-            if size > limit:
-                raise BodyTooLargeError(f"at most {limit} bytes")
-            parts.append(part)
-        return b"".join(parts)
+        part: bytes = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise BodyTooLargeError(f"at most {limit} bytes")
+        parts.append(part)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 class _BodyParts:

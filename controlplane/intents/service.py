@@ -52,17 +52,14 @@ def mark_dispatched(
     An order that ended meanwhile (cancelled, expired) is left out and must not be sent. One that
     is dispatched already is returned too: it is being sent again.
     """
-    sendable = []
-    for intent_id in intent_ids:
-        moved = uow.intents.transition(
-            intent_id, IntentState.DISPATCHED, from_states=UNSENT, dispatched_at=now
-        )
-        if moved is not None:
-            note_dispatched(uow, moved, now)
-        record = moved or uow.intents.get(intent_id)
-        if record is not None and not is_terminal(record.state):
-            sendable.append(record)
-    return sendable
+    ids = list(intent_ids)
+    moved = uow.intents.move_many(ids, IntentState.DISPATCHED, from_states=UNSENT, at=now)
+    for record in moved:
+        note_dispatched(uow, record, now)
+    known = {record.id: record for record in moved}
+    known |= uow.intents.get_many([one for one in ids if one not in known])
+    found = (known.get(one) for one in ids)
+    return [record for record in found if record is not None and not is_terminal(record.state)]
 
 
 def note_dispatched(uow: UnitOfWork, record: IntentRecord, now: datetime) -> None:
@@ -84,24 +81,19 @@ def mark_accepted(
 
     Ids of other agents' orders, or of none, change nothing.
     """
-    moved = []
-    own = [one for one in intent_ids if _own(uow, agent_did, one) is not None]
+    own = uow.intents.of_agent(agent_did, list(dict.fromkeys(intent_ids)))
     uow.outbox.forget(agent_did, own)
-    for intent_id in own:
-        changed = uow.intents.transition(
-            intent_id, IntentState.ACCEPTED, from_states=UNACCEPTED, accepted_at=now
+    moved = uow.intents.move_many(own, IntentState.ACCEPTED, from_states=UNACCEPTED, at=now)
+    for record in moved:
+        uow.audit.append(
+            "intent.accepted",
+            agent_did,
+            record.id,
+            {"intentId": record.id},
+            realms=(record.realm,),
+            at=now,
         )
-        if changed is not None:
-            uow.audit.append(
-                "intent.accepted",
-                agent_did,
-                intent_id,
-                {"intentId": intent_id},
-                realms=(changed.realm,),
-                at=now,
-            )
-            moved.append(changed)
-    return moved
+    return list(moved)
 
 
 def mark_running(
@@ -293,11 +285,12 @@ def reconcile_holds(
     what was dispatched and is not held stays, to be sent again. Returns the records that changed.
     """
     listed = frozenset(held)
-    changed: list[IntentRecord] = []
-    for record in uow.intents.open_for_agent(agent_did):
-        if record.id in listed:
-            changed.extend(mark_accepted(uow, agent_did, (record.id,), now=now))
-        elif record.state in UNACCEPTED and now >= record.expires_at:
+    records = uow.intents.open_for_agent(agent_did)
+    held_here = [record.id for record in records if record.id in listed]
+    changed = mark_accepted(uow, agent_did, held_here, now=now)
+    for record in records:
+        overdue = record.id not in listed and record.state in UNACCEPTED
+        if overdue and now >= record.expires_at:
             ended = _end_without_result(
                 uow, record.id, IntentState.EXPIRED, from_states=UNACCEPTED, now=now, actor="hub"
             )

@@ -32,16 +32,8 @@ _OPEN_FOR_AGENT = Prepared(
     .where(_T.agent_did == bindparam("agent"), _T.finished_at.is_(None))
     .order_by(_T.id)
 )
-_DISPATCH = Prepared(
-    update(intents)
-    .where(InList(_T.id, "ids"), _T.state == bindparam("queued"))
-    .values(
-        state=bindparam("dispatched"),
-        dispatched_at=bindparam("at"),
-        attempts=_T.attempts + 1,
-    )
-    .returning(_T.id)
-)
+_OF_AGENT = Prepared(select(_T.id).where(InList(_T.id, "ids"), _T.agent_did == bindparam("agent")))
+_GET_MANY = Prepared(select(*_MAPPING.columns).where(InList(_T.id, "ids")))
 # A result that is news of an order whose row is known, in one statement that gives nothing back
 # (in SQLite RETURNING costs twice what the change does): while the order is open, nobody has
 # asked to cancel it, and under an id that the agent has not used before.
@@ -86,6 +78,17 @@ def _transition(changes: frozenset[str], states: int) -> Prepared:
     )
 
 
+@lru_cache(maxsize=16)
+def _move_many(entered_at: str, states: int) -> Prepared:
+    """The compare-and-set of many orders at once; `entered_at` is the time it sets."""
+    return Prepared(
+        update(intents)
+        .where(InList(_T.id, "ids"), _T.state.in_([bindparam(f"from_{n}") for n in range(states)]))
+        .values({"state": bindparam("new_state"), entered_at: bindparam("new_at")})
+        .returning(*_MAPPING.columns)
+    )
+
+
 class Intents(Repository[IntentRecord]):
     """Intents by id."""
 
@@ -104,7 +107,12 @@ class Intents(Repository[IntentRecord]):
 
     def get_many(self, ids: Sequence[str]) -> dict[str, IntentRecord]:
         """Return those that exist, by id."""
-        return {record.id: record for record in self._all(_T.id.in_(ids))} if ids else {}
+        if not ids:
+            return {}
+        self._tx.flush(_ADD)
+        listed = list_value(ids, is_sqlite=self._tx.is_sqlite)
+        found = map(_MAPPING.record, self._tx.rows(_GET_MANY, ids=listed))
+        return {record.id: record for record in found}
 
     def by_batch(self, batch_id: str) -> list[IntentRecord]:
         """Return the intents of one submission, in the order of their ids."""
@@ -251,19 +259,41 @@ class Intents(Repository[IntentRecord]):
             finished_at=at,
         )
 
-    def dispatched(self, ids: Sequence[str], at: datetime) -> Sequence[str]:
-        """Move queued intents to dispatched in one statement; return the ids that moved."""
+    def move_many(
+        self,
+        ids: Sequence[str],
+        new_state: IntentState,
+        *,
+        from_states: Sequence[IntentState],
+        at: datetime,
+    ) -> Sequence[IntentRecord]:
+        """Move those that are in one of `from_states`, in one statement; return them, in order.
+
+        An agent that comes back may hold thousands of orders: a statement for each would keep the
+        transaction, and everybody who waits for it, for seconds.
+        """
         if not ids:
             return []
         self._tx.flush(_ADD)
+        values = {f"from_{n}": str(state) for n, state in enumerate(from_states)}
         rows = self._tx.rows(
-            _DISPATCH,
+            _move_many(_ENTERED_AT[new_state], len(from_states)),
             ids=list_value(ids, is_sqlite=self._tx.is_sqlite),
-            queued=str(IntentState.QUEUED),
-            dispatched=str(IntentState.DISPATCHED),
-            at=TIME.encode(at),
+            new_state=str(new_state),
+            new_at=TIME.encode(at),
+            **values,
         )
-        return [str(row[0]) for row in rows]
+        moved = {record.id: record for record in map(_MAPPING.record, rows)}
+        return [moved[id] for id in ids if id in moved]
+
+    def of_agent(self, did: str, ids: Sequence[str]) -> Sequence[str]:
+        """Return which of `ids` are orders for this agent."""
+        if not ids:
+            return []
+        self._tx.flush(_ADD)
+        listed = list_value(ids, is_sqlite=self._tx.is_sqlite)
+        found = {str(row[0]) for row in self._tx.rows(_OF_AGENT, ids=listed, agent=did)}
+        return [id for id in ids if id in found]
 
     def set_cancel_requested(self, id: str, **changes: Any) -> IntentRecord | None:
         """Flag an intent that has not ended; None when it has (or is unknown)."""

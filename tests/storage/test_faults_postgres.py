@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
@@ -172,3 +174,30 @@ async def test_a_deadlock_between_hubs_runs_again(postgres_url: str) -> None:
     await asyncio.gather(worker(hubs[0], keys), worker(hubs[1], keys[::-1]))
     for hub in hubs:
         await hub.close()
+
+
+async def test_groups_that_take_long_become_small_so_that_others_are_not_kept_waiting(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.postgres_engine.LONG_GROUP_SECONDS", 0.1)
+    database = await Database.open(postgres_url)
+
+    def slow(uow: UnitOfWork) -> int:
+        uow.transaction.core(text("SELECT pg_sleep(0.02)"))
+        return int(uow.transaction.core(text("SELECT txid_current()")).scalar_one())
+
+    def quick(uow: UnitOfWork) -> int:
+        return int(uow.transaction.core(text("SELECT txid_current()")).scalar_one())
+
+    async def groups(unit: Callable[[UnitOfWork], int], count: int) -> list[int]:
+        ids = await asyncio.gather(*(database.write(unit) for _ in range(count)))
+        return list(Counter(ids).values())
+
+    try:
+        assert await groups(slow, 40) == [40]
+        sizes = await groups(slow, 40)
+        assert max(sizes[-4:]) <= 8, sizes
+        # And back, as soon as the machine has time again.
+        assert max(await groups(quick, 400)) > 60
+    finally:
+        await database.close()

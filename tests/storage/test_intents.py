@@ -119,10 +119,23 @@ async def test_many_queued_intents_are_dispatched_at_once(database: Database) ->
     await database.write(lambda uow: uow.intents.add_many(records))
     await database.write(lambda uow: uow.intents.finish(records[1].id, IntentState.CANCELLED))
     ids = [record.id for record in records]
-    moved = await database.write(lambda uow: uow.intents.dispatched(ids, NOW))
-    assert sorted(moved) == [ids[0], ids[2]]
-    found = await database.read(lambda uow: uow.intents.get(ids[0]))
-    assert found == replace(records[0], state=DISPATCHED, dispatched_at=NOW, attempts=1)
+    moved = await database.write(
+        lambda uow: uow.intents.move_many(
+            [ids[2], "unknown", ids[1], ids[0]], DISPATCHED, from_states=[QUEUED], at=NOW
+        )
+    )
+    expected = [replace(records[n], state=DISPATCHED, dispatched_at=NOW) for n in (2, 0)]
+    assert moved == expected
+    found = await database.read(lambda uow: uow.intents.get_many(ids))
+    assert found[ids[2]] == expected[0]
+    assert found.keys() == set(ids)
+
+
+async def test_only_an_agents_own_orders_are_its_own(database: Database) -> None:
+    ours, theirs = intent(agent_did="did:a"), intent(agent_did="did:b")
+    await database.write(lambda uow: uow.intents.add_many([ours, theirs]))
+    ids = [theirs.id, "unknown", ours.id]
+    assert await database.read(lambda uow: uow.intents.of_agent("did:a", ids)) == [ours.id]
 
 
 async def test_cancel_is_a_flag_beside_the_state(database: Database) -> None:
