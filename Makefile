@@ -100,7 +100,7 @@ $(VENV)/.bench: requirements/bench.txt $(VENV)/.dev
 	@touch $@
 
 # What people use instead is measured beside it where its server is, or can be had, and else named.
-bench: $(VENV)/.bench ## the numbers: one run, one report in bench-report/ (BENCH="--quick" for a look)
+bench: $(VENV)/.bench ## the numbers: one run, one report in docs/reference/benchmarks.md (BENCH="--quick" for a look)
 	@command -v redis-server >/dev/null 2>&1 \
 	  || { [ "$$(id -u)" = 0 ] && { apt-get install -y -qq --no-install-recommends redis-server >/dev/null 2>&1 \
 	    || { apt-get update -qq >/dev/null 2>&1 && apt-get install -y -qq --no-install-recommends redis-server >/dev/null 2>&1; }; }; } \

@@ -20,8 +20,9 @@ import uvicorn
 from websockets.asyncio.client import connect
 
 from protocol import limits
+from tests.benchmarks.hub_process import Client
 from tests.benchmarks.machine import HUB_CPU, Calibrator, cpu_seconds, pinned
-from tests.benchmarks.orders import PAD, Cell, Client, measured
+from tests.benchmarks.orders import PAD, Cell, measured
 
 BODY = b'{"pad":"' + PAD.encode() + b'"}'
 GROUP = 64
@@ -64,7 +65,9 @@ class Floor:
                     await call()
                     latencies.append((time.perf_counter() - started) * 1000)
 
-            await asyncio.gather(*(drive(call) for call, _ in calls))
+            async with asyncio.TaskGroup() as driving:
+                for call, _ in calls:
+                    driving.create_task(drive(call))
             cell = finish(len(latencies), latencies)
         for _, close in calls:
             await close()

@@ -9,41 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from protocol.envelope import parse_document
 from protocol.verification import verify_signature
 from storage.database import Database
 from storage.unit_of_work import UnitOfWork
-from tests.benchmarks.machine import (
-    HUB_CPU,
-    LOAD_CPU,
-    Calibrator,
-    cpu_seconds,
-    family,
-    pinned,
-    sign_and_verify_per_second,
-)
+from tests.benchmarks.hub_process import Client, System, Target
+from tests.benchmarks.machine import Calibrator, sign_and_verify_per_second
 
 SATURATED = 0.9
 OPEN_LOOP_CLIENTS = 128
 PAD = "x" * 900
-WRIT = [sys.executable, "-m", "controlplane.cli.main", "--json"]
-UNBOUNDED = {
-    # The whole fleet has one address here.
-    "WRIT_MAX_UNREGISTERED_PER_ADDRESS": "1000",
-    "WRIT_FRAMES_PER_SECOND": "1000000",
-    "WRIT_FRAMES_BURST": "1000000",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,176 +85,6 @@ class Cell:
         return (self.hub_cpu_seconds + self.database_cpu_seconds) / max(1, self.orders) * 1e6
 
 
-class Client:
-    """One keep-alive HTTP/1.1 connection; just enough of a client to stay out of the way."""
-
-    def __init__(self, host: str, port: int, key: str) -> None:
-        self._host, self._port = host, port
-        self._head = (
-            f"Host: {host}:{port}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json"
-        )
-        self._reader: asyncio.StreamReader
-        self._writer: asyncio.StreamWriter
-
-    async def open(self) -> None:
-        """Connect."""
-        self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-
-    def close(self) -> None:
-        """Hang up."""
-        self._writer.close()
-
-    async def get(self, path: str) -> Any:
-        """Return the JSON of a 2xx answer; any other is an error."""
-        return await self._ask("GET", path, b"")
-
-    async def post(self, path: str, body: bytes) -> Any:
-        """Return the JSON of a 2xx answer; any other is an error."""
-        return await self._ask("POST", path, body)
-
-    async def _ask(self, method: str, path: str, body: bytes) -> Any:
-        head = f"{method} {path} HTTP/1.1\r\n{self._head}\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._writer.write(head.encode() + body)
-        header = await self._reader.readuntil(b"\r\n\r\n")
-        status = int(header[9:12])
-        lower = header.lower()
-        at = lower.index(b"content-length:") + 15
-        data = await self._reader.readexactly(int(lower[at : lower.index(b"\r\n", at)]))
-        if status >= 300:
-            raise RuntimeError(f"{status}: {data[:300]!r}")
-        return json.loads(data)
-
-
-class System:
-    """A hub process and its fleet, pinned apart."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        agents: int,
-        database_url: str | None = None,
-        hub_command: list[str] | None = None,
-        database_pid: int | None = None,
-    ) -> None:
-        self.agents = agents
-        self.database_url = database_url or f"sqlite+aiosqlite:///{folder / 'hub' / 'hub.db'}"
-        self.replied: set[str] = set()
-        """Orders that came back with a result."""
-        self._folder = folder
-        self._database_pid = database_pid
-        self._env = {**os.environ, **UNBOUNDED, "WRIT_LOG_LEVEL": "error"}
-        self._flags = ["--data-dir", str(folder / "hub")]
-        if database_url:
-            self._flags += ["--database-url", database_url]
-        self._command = hub_command or WRIT
-        made = json.loads(
-            subprocess.check_output([*WRIT, "hub", "init", *self._flags], env=self._env)
-        )
-        self.key = made["apiKey"]
-        self.root = made["rootDid"]
-        self.port = 0
-        self.hub: subprocess.Popen[str]
-        self.fleets: list[subprocess.Popen[str]] = []
-        self.dids: list[str] = []
-        self.start_hub()
-
-    def start_hub(self) -> None:
-        """Start the hub's process, on the port it had before; return when it is ready."""
-        command = [*self._command, "hub", "run", *self._flags, "--port", str(self.port)]
-        self.hub = subprocess.Popen(
-            pinned(HUB_CPU, command),
-            env=self._env,
-            stdout=subprocess.PIPE,
-            stderr=(self._folder / "hub.log").open("a"),
-            text=True,
-        )
-        assert self.hub.stdout is not None
-        self.url = json.loads(self.hub.stdout.readline())["url"]
-        self.port = int(self.url.rpartition(":")[2])
-
-    @property
-    def agent_url(self) -> str:
-        """Where agents dial."""
-        return self.url.replace("http", "ws", 1) + "/ws/agent"
-
-    async def client(self) -> Client:
-        """Return an open connection of the admin."""
-        client = Client("127.0.0.1", self.port, self.key)
-        await client.open()
-        return client
-
-    async def join_tokens(self, count: int, **fields: Any) -> list[str]:
-        """Return so many tokens that let an agent in at once."""
-        body = json.dumps({"autoApprove": True, "capabilities": ["echo"], **fields}).encode()
-        tokens: list[str] = []
-
-        async def make(some: int) -> None:
-            client = await self.client()
-            for _ in range(some):
-                made = await client.post("/api/v1/join-tokens", body)
-                tokens.append(made["token"])
-            client.close()
-
-        makers = min(16, count)
-        await asyncio.gather(*(make(len(range(first, count, makers))) for first in range(makers)))
-        return tokens
-
-    async def enrol(self, processes: int = 1) -> None:
-        """Start the fleet, in so many processes, and wait until every agent of it is online."""
-        tokens = await self.join_tokens(self.agents)
-        size = -(-self.agents // processes)
-        for first in range(0, self.agents, size):
-            fleet = subprocess.Popen(  # noqa: ASYNC220 - once, before anything is measured
-                pinned(LOAD_CPU, [sys.executable, "-m", "tests.benchmarks.fleet"]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            self.fleets.append(fleet)
-            assert fleet.stdin is not None
-            order = {"url": self.agent_url, "root": self.root, "first": first}
-            fleet.stdin.write(json.dumps({**order, "tokens": tokens[first : first + size]}) + "\n")
-            fleet.stdin.flush()
-        for answer in await self.hear():
-            self.dids += answer["dids"]
-
-    async def hear(self) -> list[dict[str, Any]]:
-        """Return the next line of every fleet process."""
-
-        def line(fleet: subprocess.Popen[str]) -> dict[str, Any]:
-            assert fleet.stdout is not None
-            found: dict[str, Any] = json.loads(fleet.stdout.readline())
-            return found
-
-        return list(await asyncio.gather(*(asyncio.to_thread(line, one) for one in self.fleets)))
-
-    async def ask(self, word: str) -> list[dict[str, Any]]:
-        """Say a word to every fleet process and return what they answer."""
-        for fleet in self.fleets:
-            assert fleet.stdin is not None
-            fleet.stdin.write(word + "\n")
-            fleet.stdin.flush()
-        return await self.hear()
-
-    def hub_cpu_seconds(self) -> float:
-        """CPU time of the hub process, user and system."""
-        return cpu_seconds([self.hub.pid])
-
-    def database_cpu_seconds(self) -> float:
-        """CPU time of the database server, when there is one."""
-        return 0.0 if self._database_pid is None else cpu_seconds(family(self._database_pid))
-
-    def stop(self) -> None:
-        """End every process."""
-        for fleet in self.fleets:
-            assert fleet.stdin is not None
-            fleet.stdin.close()
-            fleet.wait(60)
-        self.hub.terminate()
-        self.hub.wait(60)
-
-
 def calibrate(seconds: float = 0.4) -> float:
     """Return how many times a second this core signs and verifies a 1 KB message."""
     return sign_and_verify_per_second(seconds)
@@ -323,7 +135,7 @@ def order_to(did: str) -> dict[str, Any]:
     }
 
 
-async def give(system: System, client: Client, dids: list[str]) -> None:
+async def give(system: Target, client: Client, dids: list[str]) -> None:
     """Give orders in one request and wait for their results; every one must succeed."""
     orders = [order_to(did) for did in dids]
     if len(orders) == 1:
@@ -338,7 +150,7 @@ async def give(system: System, client: Client, dids: list[str]) -> None:
 
 
 async def measure(
-    system: System,
+    system: Target,
     *,
     name: str,
     clients: int,
@@ -360,7 +172,9 @@ async def measure(
                 latencies.append((time.perf_counter() - started) * 1000)
                 turn += batch * clients
 
-        await asyncio.gather(*(drive(number, client) for number, client in enumerate(pool)))
+        async with asyncio.TaskGroup() as driving:
+            for number, client in enumerate(pool):
+                driving.create_task(drive(number, client))
         cell = finish(len(latencies) * batch, latencies)
     for client in pool:
         client.close()
@@ -368,7 +182,7 @@ async def measure(
 
 
 async def measure_open(
-    system: System,
+    system: Target,
     *,
     name: str,
     per_second: float,
@@ -393,11 +207,11 @@ async def measure_open(
             pool.put_nowait(client)
             latencies.append((time.perf_counter() - due) * 1000)
 
-        due, tasks = began, []
-        while (due := due + chance.expovariate(per_second)) < began + seconds:
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(due, chance.choice(system.dids))))
-        await asyncio.gather(*tasks)
+        due = began
+        async with asyncio.TaskGroup() as given:
+            while (due := due + chance.expovariate(per_second)) < began + seconds:
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                given.create_task(one(due, chance.choice(system.dids)))
         cell = finish(len(latencies), latencies)
     while not pool.empty():
         pool.get_nowait().close()

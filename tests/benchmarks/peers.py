@@ -126,7 +126,9 @@ class Nats(Peer):
                     await stream.publish(f"{KEPT}.result", answer)
                     latencies.append((time.perf_counter() - started) * 1000)
 
-            await asyncio.gather(*(drive() for _ in range(clients)))
+            async with asyncio.TaskGroup() as driving:
+                for _ in range(clients):
+                    driving.create_task(drive())
             cell = finish(len(latencies), latencies)
         await stream.delete_stream(KEPT)
         await connection.close()

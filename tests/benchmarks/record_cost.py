@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.orders import Cell, System, measure
+from tests.benchmarks.hub_process import System
+from tests.benchmarks.orders import Cell, measure
 
 WITHOUT = [sys.executable, "-m", "tests.benchmarks.hub_without_record", "--json"]
 GOAL, AIM = 0.20, 0.10

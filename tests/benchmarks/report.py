@@ -10,75 +10,84 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.goals import Row
+from tests.benchmarks.goals import BATCH, HALF, POSTGRES, SQLITE, Row
 from tests.benchmarks.orders import Cell, quantile
 
+NAME = "benchmarks"
 HEAD = """# Benchmarks
 
-Written by `make bench`: one run, everything measured beside everything else. Rates are shares of
-what the hub's core could sign and verify in that very moment, for machines differ and drift; the
-goals are this project's own. A cell whose hub had less than 90 % of its core at saturation is shown
-and rejected: it says something about the machine.
+Written by `make bench` ([how it measures](../how-to/measure.md)): one run, everything beside
+everything else. Rates are shares of what the hub's core could sign and verify in that very moment,
+for machines differ and drift; the goals are this project's own, and nobody else's promise.
 """
+CELLS_HEAD = """
+Medians over the accepted rounds, or over all where none was accepted. A cell whose hub (with its
+database server) had less than 90 % of its core is counted as rejected: at C=1 and half load that
+is meant so, elsewhere it says something about the machine. CPU is that of the hub, or of what
+stands in its place, with its database server.
+
+| cell | rounds | rejected | per second | of the limit | core | CPU us each | p50 ms | p99 ms |
+|---|---|---|---|---|---|---|---|---|"""
 
 
 def write_report(folder: Path, run: dict[str, Any], rows: list[Row], cells: list[Cell]) -> Path:
-    """Write `report.md`, `report.json` and the plots; return the page."""
+    """Write `benchmarks.md`, `benchmarks.json` and the plots; return the page."""
     folder.mkdir(parents=True, exist_ok=True)
     plots = _plot(folder, cells)
-    page = folder / "report.md"
+    page = folder / f"{NAME}.md"
     page.write_text("\n".join([HEAD, *_page(run, rows, cells, plots)]) + "\n")
     facts = {
-        "run": run,
-        "goals": [{**asdict(row), "verdict": row.verdict} for row in rows],
+        "run": {**run, "machine": _machine(run)},
+        "goals": [
+            {**asdict(row), "measured": row.measured, "verdict": row.verdict, "told": row.told}
+            for row in rows
+        ],
         "cells": [_facts(cell) for cell in cells],
     }
-    (folder / "report.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (folder / f"{NAME}.json").write_text(json.dumps(facts, indent=1) + "\n")
     return page
 
 
-def publish(folder: Path, docs: Path) -> None:
-    """Copy the page and its plots to the documentation."""
-    for plot in folder.glob("*.svg"):
-        (docs / f"benchmarks-{plot.name}").write_text(plot.read_text())
-    text = (folder / "report.md").read_text()
-    for plot in folder.glob("*.svg"):
-        text = text.replace(f"]({plot.name})", f"](benchmarks-{plot.name})")
-    (docs / "benchmarks.md").write_text(text)
+def _machine(run: dict[str, Any]) -> str:
+    return f"{run['cores']} cores, {platform.machine()}, Python {platform.python_version()}"
 
 
 def _page(
-    run: dict[str, Any], rows: list[Row], cells: list[Cell], plots: Sequence[str]
+    run: dict[str, Any], rows: list[Row], cells: list[Cell], plots: Sequence[tuple[str, str]]
 ) -> Iterable[str]:
-    machine = f"{run['cores']} cores, {platform.machine()}, Python {platform.python_version()}"
-    yield f"{run['date']}, {machine}; {run['rounds']} rounds of {run['seconds']:g} s a cell,"
+    limits = [cell.limit_per_second for cell in cells]
+    yield f"{run['date']}, {_machine(run)}; {run['rounds']} rounds of {run['seconds']:g} s a cell,"
     yield f"{run['agents']} agents, seed {run['seed']}. {run['ledger']}"
-    if run.get("left_out"):
-        yield "\nLeft out on this machine: " + "; ".join(run["left_out"]) + "."
+    if limits:
+        yield f"The hub's core signed and verified {statistics.median(limits):,.0f} times"
+        yield f"a second beside a busy one, {min(limits):,.0f} to {max(limits):,.0f} in all."
+    if run["missing"]:
+        yield "\nNot everything could be measured:\n"
+        yield from (f"- {name}: {_cell(why)}" for name, why in run["missing"].items())
     yield "\n## Goals\n"
-    yield "| goal | at least | reach for | measured | range | verdict |"
-    yield "|---|---|---|---|---|---|"
-    for row in rows:
-        sign = "" if row.more_is_better else "at most "
-        span = "" if row.low is None else f"{row.low:.3g} to {row.high:.3g}"
-        found = "" if row.measured is None else f"{row.measured:.3g} {row.unit}"
-        note = f" ({row.note})" if row.note else ""
-        yield (
-            f"| {row.what} | {sign}{row.at_least:g} {row.unit} | {row.reach:g} {row.unit}"
-            f" | {found} | {span} | {row.verdict}{note} |"
-        )
-    yield "\n## Cells\n"
-    yield "Medians over the accepted rounds, or over all where none was accepted. CPU is that of"
-    yield "the hub, or of what stands in its place, with its database server.\n"
-    yield "| cell | rounds | rejected | per second | of the limit | CPU us each | p50 ms | p99 ms |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| goal | at least | reach for | measured | range | verdict | why |"
+    yield "|---|---|---|---|---|---|---|"
+    yield from (_goal_line(row) for row in rows)
+    yield "\n## Cells"
+    yield CELLS_HEAD
     for name in dict.fromkeys(cell.name for cell in cells):
         yield _cell_line([cell for cell in cells if cell.name == name])
-    for title, facts in run.get("more", {}).items():
+    for plot, title in plots:
+        yield f"\n![{title}]({plot})"
+    for title, facts in run["more"].items():
         yield f"\n## {title}\n\n| what | figure |\n|---|---|"
-        yield "\n".join(f"| {name} | {value} |" for name, value in facts.items())
-    for plot in plots:
-        yield f"\n![{plot.removesuffix('.svg')}]({plot})"
+        yield from (f"| {_words(name)} | {_cell(value)} |" for name, value in facts.items())
+
+
+def _goal_line(row: Row) -> str:
+    bound = "" if row.more_is_better else "at most "
+    found = "" if row.measured is None else f"{row.measured:.3g} {row.unit}"
+    span = f"{min(row.values):.3g} to {max(row.values):.3g}" if len(row.values) > 1 else ""
+    verdict = f"**{row.verdict}**" if row.verdict == "missed" else row.verdict
+    return (
+        f"| {row.what} | {bound}{row.at_least:g} {row.unit} | {row.reach:g} {row.unit}"
+        f" | {found} | {span} | {verdict} | {_cell(row.told)} |"
+    )
 
 
 def _cell_line(mine: list[Cell]) -> str:
@@ -92,10 +101,22 @@ def _cell_line(mine: list[Cell]) -> str:
         f"| {mine[0].name} | {len(mine)} | {len(mine) - len(good)}"
         f" | {middle(c.per_second for c in chosen):,.0f}"
         f" | {100 * middle(c.share for c in chosen):.1f} %"
+        f" | {100 * middle(c.utilisation for c in chosen):.0f} %"
         f" | {middle(c.cpu_microseconds for c in chosen):,.0f}"
         f" | {middle(quantile(c.latencies_ms, 0.5) for c in chosen):.2f}"
         f" | {middle(quantile(c.latencies_ms, 0.99) for c in chosen):.2f} |"
     )
+
+
+def _words(name: str) -> str:
+    """`hubCpuWhileIdle` and `cold_seconds` as words."""
+    spaced = "".join(f" {one.lower()}" if one.isupper() else one for one in name)
+    return spaced.replace("_", " ")
+
+
+def _cell(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.replace("|", "\\|")
 
 
 def _facts(cell: Cell) -> dict[str, Any]:
@@ -113,40 +134,59 @@ def _facts(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _plot(folder: Path, cells: list[Cell]) -> list[str]:
+def _plot(folder: Path, cells: list[Cell]) -> list[tuple[str, str]]:
+    """Draw what can be drawn; without matplotlib (the extra `bench`) the tables say it all."""
     try:
         import matplotlib as mpl
-    except ImportError:  # the tables say it all; plots need the `bench` extra
+    except ImportError:
         return []
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
     mpl.rcParams["svg.hashsalt"] = "writ"
-    names = [n for n in dict.fromkeys(c.name for c in cells) if "half" not in n]
-    figure, axes = plt.subplots(figsize=(8, 0.5 * len(names) + 1.2))
-    for at, name in enumerate(reversed(names)):
+    mpl.rcParams["svg.fonttype"] = "none"  # text as text: a tenth of the bytes
+    drawn = []
+    for name, title, draw in (
+        ("rates", "Rates as shares of the sign+verify limit, a mark for each round", _draw_rates),
+        ("latencies", "Share of orders answered, by milliseconds", _draw_latencies),
+    ):
+        figure, axes = plt.subplots(figsize=(8, 4.5))
+        if draw(axes, cells):
+            figure.tight_layout()
+            file = f"{NAME}-{name}.svg"
+            figure.savefig(folder / file, metadata={"Date": None})
+            drawn.append((file, title))
+        plt.close(figure)
+    return drawn
+
+
+def _draw_rates(axes: Any, cells: list[Cell]) -> bool:
+    names = sorted({c.name for c in cells if HALF not in c.name}, reverse=True)
+    for at, name in enumerate(names):
         shares = [100 * cell.share for cell in cells if cell.name == name]
-        axes.barh(at, statistics.median(shares), color="#4a6fa5")
-        axes.plot(shares, [at] * len(shares), "|", color="#1b2a41", markersize=10)
-    axes.set_yticks(range(len(names)), list(reversed(names)))
+        ours = name.startswith((SQLITE, POSTGRES))
+        axes.barh(at, statistics.median(shares), color="#4a6fa5" if ours else "#9aa5b1")
+        axes.plot(shares, [at] * len(shares), "|", color="#1b2a41", markersize=8)
+    axes.set_yticks(range(len(names)), names)
     axes.set_xscale("log")
     axes.set_xlabel("% of what one core can sign and verify; a mark for each round")
-    figure.tight_layout()
-    figure.savefig(folder / "rates.svg", metadata={"Date": None})
-    plt.close(figure)
-    figure, axes = plt.subplots(figsize=(8, 4.5))
+    return bool(names)
+
+
+def _draw_latencies(axes: Any, cells: list[Cell]) -> bool:
+    any_drawn = False
     for name in dict.fromkeys(c.name for c in cells):
         values = sorted(v for c in cells if c.name == name for v in c.latencies_ms)
-        if not values or not ("C=1" in name or "half" in name):
+        if len(values) < 2 or not name.startswith((SQLITE, POSTGRES)) or BATCH in name:
             continue
-        step = max(1, len(values) // 400)
-        shares = [100 * number / len(values) for number in range(0, len(values), step)]
-        axes.plot(values[::step], shares, label=name)
+        marks = sorted({round(at * (len(values) - 1) / 120) for at in range(121)})
+        axes.plot(
+            [values[at] for at in marks], [100 * at / (len(values) - 1) for at in marks], label=name
+        )
+        any_drawn = True
     axes.set_xscale("log")
     axes.set_xlabel("milliseconds")
     axes.set_ylabel("% of orders answered by then")
-    axes.legend(loc="lower right")
-    figure.tight_layout()
-    figure.savefig(folder / "latencies.svg", metadata={"Date": None})
-    plt.close(figure)
-    return ["rates.svg", "latencies.svg"]
+    if any_drawn:
+        axes.legend(loc="lower right", fontsize="small")
+    return any_drawn
