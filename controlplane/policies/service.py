@@ -23,6 +23,7 @@ from controlplane.policies.layers import FLEET, Layer, layer_of
 from controlplane.policies.signing import (
     SignedPolicy,
     applies_to,
+    find_outdated,
     load_layers,
     merge_policy,
     realm_layer,
@@ -200,18 +201,14 @@ async def refresh_policies(hub: Hub, actor: str) -> tuple[int, list[str]]:
     signed, waiting = 0, list[str]()
     while after is not None:
         start, now = after, clock.now()
-
-        def unit(uow: UnitOfWork) -> tuple[str | None, list[str], list[str]]:
-            return refresh_agents(
-                uow,
-                hub,
-                after=start,  # noqa: B023
-                actor=actor,
-                now=now,  # noqa: B023
-                limit=_AGENTS_AT_ONCE,
-            )
-
-        after, wake, left = await hub.database.write(unit)
+        after, outdated = await hub.database.read(
+            lambda uow: find_outdated(uow, after=start, limit=_AGENTS_AT_ONCE)  # noqa: B023
+        )
+        if not outdated:
+            continue
+        wake, left = await hub.database.write(
+            lambda uow: refresh_agents(uow, hub, outdated, actor=actor, now=now)  # noqa: B023
+        )
         signed += len(wake)
         waiting += left
         for did in wake:

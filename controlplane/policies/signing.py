@@ -6,6 +6,7 @@ force there, and what it is merged of is what is in force there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -189,26 +190,49 @@ def may_set_policies(uow: UnitOfWork, hub: Hub, signer: str) -> bool:
     )
 
 
-def refresh_agents(
-    uow: UnitOfWork, hub: Hub, *, after: str, actor: str, now: datetime, limit: int = 100
-) -> tuple[str | None, list[str], list[str]]:
-    """Sign anew what no longer is what its layers make, for up to `limit` agents after `after`.
+def find_outdated(uow: UnitOfWork, *, after: str, limit: int) -> tuple[str | None, list[str]]:
+    """Look at up to `limit` agents after `after` for what no longer is what its layers make.
+
+    Changes nothing, so that a look at everybody keeps nobody from writing.
 
     Returns:
-        The last agent looked at (None: there are no more), those to wake, and those whose policy
-        an operator has signed and must sign again.
+        The last agent looked at (None: there are no more), and those to refresh.
     """
     layers = load_layers(uow)
     page = uow.policies.in_force_after(after, limit)
+    kept = uow.policies.get_many({one.policy_id for one in page})
+    made = {id: _merged(policy, layers) for id, policy in kept.items()}
+    outdated = []
+    for one in page:
+        envelope, policy = parse_document(one.wire), kept.get(one.policy_id)
+        if policy is None:
+            policy = _empty(one, envelope)
+            content = _merged(policy, layers)
+        else:
+            content = made[policy.id]
+        if not _is_current(envelope, policy, content):
+            outdated.append(one.agent_did)
+    return (page[-1].agent_did if len(page) == limit else None), outdated
+
+
+def refresh_agents(
+    uow: UnitOfWork, hub: Hub, dids: Iterable[str], *, actor: str, now: datetime
+) -> tuple[list[str], list[str]]:
+    """Sign anew what still is not what its layers make, for these agents.
+
+    Returns:
+        Those to wake, and those whose policy an operator has signed and must sign again.
+    """
+    layers = load_layers(uow)
     wake: list[str] = []
     waiting: list[str] = []
-    for one in page:
-        agent = uow.agents.get(one.agent_did)
-        if agent is None or agent.state == "revoked":
+    for did in dids:
+        agent, one = uow.agents.get(did), uow.policies.for_agent(did)
+        if agent is None or agent.state == "revoked" or one is None:
             continue
         envelope = parse_document(one.wire)
         policy = uow.policies.get(one.policy_id) or _empty(one, envelope)
-        if _is_current(envelope, policy, layers):
+        if _is_current(envelope, policy, _merged(policy, layers)):
             continue
         if not hub.identity.is_own(envelope.sender_did):
             waiting.append(agent.name)
@@ -217,7 +241,7 @@ def refresh_agents(
             uow, hub, one.agent_did, policy, actor=actor, now=now, layers=layers, or_nothing=True
         )
         wake.append(one.agent_did)
-    return (page[-1].agent_did if len(page) == limit else None), wake, waiting
+    return wake, waiting
 
 
 def renew_expiring(uow: UnitOfWork, hub: Hub, *, now: datetime, before: datetime) -> list[str]:
@@ -250,11 +274,15 @@ def applies_to(layer: str, policy: PolicyRecord) -> bool:
     return layer == FLEET or layer.removeprefix(REALM_PREFIX) in policy.realms
 
 
-def _is_current(envelope: Envelope, policy: PolicyRecord, layers: list[Layer]) -> bool:
+def _merged(policy: PolicyRecord, layers: list[Layer]) -> PolicyContent:
+    """Return what an agent's own policy becomes; nothing is allowed where no policy can say it."""
     try:
-        content = merge_layers(layer_of(AGENT, content_of(policy)), layers, policy.realms).content
+        return merge_layers(layer_of(AGENT, content_of(policy)), layers, policy.realms).content
     except (LayersError, BadPayloadError):
-        content = PolicyContent([])
+        return PolicyContent([])
+
+
+def _is_current(envelope: Envelope, policy: PolicyRecord, content: PolicyContent) -> bool:
     limits = PolicyLimits.model_validate(envelope.payload["limits"])
     return (
         envelope.payload["rules"] == content.rules

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,10 @@ class Policies(Repository[PolicyRecord]):
     def get(self, id: str) -> PolicyRecord | None:
         """Return the policy, or None."""
         return self._one(_T.id == id)
+
+    def get_many(self, ids: Collection[str]) -> dict[str, PolicyRecord]:
+        """Return those that exist, by id."""
+        return {one.id: one for one in self._all(_T.id.in_(sorted(ids)))} if ids else {}
 
     def list(
         self,

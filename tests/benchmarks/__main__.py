@@ -13,6 +13,8 @@ import argparse
 import asyncio
 import os
 import random
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -207,6 +209,7 @@ def main(words: list[str] | None = None) -> None:
     """Measure, write the report, print where it is; exit 2 when the run is void."""
     args = parse(words)
     os.sched_setaffinity(0, {LOAD_CPU})
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended then too
     tell(f"seed {args.seed}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="writ-bench-", ignore_cleanup_errors=True) as folder:
