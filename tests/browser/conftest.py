@@ -23,17 +23,21 @@ Opened = tuple[Page, Watch]
 Open = Callable[..., AbstractContextManager[Opened]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def playwright_driver() -> Iterator[Playwright]:
-    """Playwright, once for all tests of a worker; patient, as other tests run beside them."""
+    """Playwright, until a worker turns to tests of another folder; patient, as others run beside.
+
+    While it lives its event loop counts as running in this thread, and tests elsewhere that start
+    a loop of their own would fail.
+    """
     expect.set_options(timeout=20_000)
     with sync_playwright() as driver:
         yield driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(playwright_driver: Playwright) -> Iterator[Browser]:
-    """One browser for all tests of a worker."""
+    """One browser for as long."""
     path = find_chromium()
     if path is None:
         pytest.skip(
