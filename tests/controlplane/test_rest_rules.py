@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from controlplane.access.permissions import PERMISSIONS
 from controlplane.api.errors import ANSWERS
@@ -55,6 +58,40 @@ def test_every_operation_documents_its_errors(one: Operation) -> None:
         assert {"unauthenticated", "forbidden"} <= set(one.errors)
     if one.body is not None:
         assert {"invalid_field", "bad_request", "body_too_large"} <= set(one.errors)
+
+
+def _models(kind: Any) -> Iterator[type[BaseModel]]:
+    """Every model that a value of this type may be made of."""
+    waiting, seen = [kind], set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, type) and issubclass(one, BaseModel) and one not in seen:
+            seen.add(one)
+            yield one
+            waiting += [field.annotation for field in one.model_fields.values()]
+        waiting += get_args(one)
+
+
+SET_BY_THE_HUB = {
+    "id", "createdBy", "createdAt", "updatedAt", "revokedAt", "usedAt", "usedBy", "decidedAt",
+    "decidedBy", "approvedBy", "requestedBy", "lastSeenAt", "lastUsedAt", "version", "index",
+    "passwordHash", "secret", "hash", "owner", "user", "userId", "actor", "isAdmin", "scope",
+}  # fmt: skip
+CHOSEN = {
+    "CreateRealmBody": {"id", "owner"},
+    "AddMemberBody": {"user"},
+    "CreateApiKeyBody": {"user"},
+}
+"""What people with the right for it choose; each has tests of who that is."""
+
+
+@pytest.mark.parametrize("one", [one for one in OPERATIONS if one.body], ids=_name)
+def test_no_body_takes_a_field_it_does_not_name_nor_one_that_the_hub_sets(one: Operation) -> None:
+    for model in _models(one.body):
+        assert model.model_config.get("extra") == "forbid", model
+        if model.__module__.startswith("controlplane."):
+            names = {field.alias or name for name, field in model.model_fields.items()}
+            assert not names & SET_BY_THE_HUB - CHOSEN.get(model.__name__, set()), model
 
 
 def _concrete(one: Operation) -> str:

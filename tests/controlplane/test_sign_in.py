@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from controlplane import clock
+from controlplane.access import passwords
 from controlplane.access.session_tokens import csrf_token_of, is_session_token
 from tests.controlplane.hubs import OWNER_PASSWORD, Answer, Client, ServedHub, serve
 
@@ -106,6 +107,29 @@ async def test_unknown_and_wrong_are_told_alike(served: ServedHub) -> None:
     assert [one.status for one in answers] == [401, 401]
     told = [{k: v for k, v in one.json.items() if k != "requestId"} for one in answers]
     assert told[0] == told[1]
+
+
+async def test_unknown_wrong_and_without_a_password_cost_one_hash_each(
+    served: ServedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await served.owner()
+    await served.client.post("/api/v1/users", {"name": "no-password"})
+    verified: list[str] = []
+
+    class Counted:
+        def verify(self, kept: str, password: str) -> bool:
+            verified.append(kept)
+            return hasher.verify(kept, password)
+
+    hasher = passwords._HASHER
+    monkeypatch.setattr(passwords, "_HASHER", Counted())
+    stranger = served.client.as_key(None)
+    for number, name in enumerate(("admin", "nobody", "no-password"), start=1):
+        answer = await stranger.post("/api/v1/login", {"name": name, "password": "wrong" * 4})
+        assert (answer.status, answer.code) == (401, "sign_in_failed")
+        assert len(verified) == number, name
+    parameters = {kept.rpartition("$")[0].rpartition("$")[0] for kept in verified}
+    assert len(parameters) == 1, "every one is as dear as every other"
 
 
 async def test_whoever_tries_too_often_waits_and_others_do_not(strict: ServedHub) -> None:
