@@ -196,7 +196,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="else docs/reference when all was measured")
     args = parser.parse_args(words)
     args.rounds = args.rounds or (1 if args.quick else 5)
-    args.seconds = args.seconds or (1.0 if args.quick else 4.0)
+    args.seconds = args.seconds or (1.0 if args.quick else 3.0)
     args.agents = args.agents or (200 if args.quick else goals.CROWD)
     if args.quick and not args.only:
         args.without += ["dashboard", "proofs"]
