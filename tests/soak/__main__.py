@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=2)
     parser.add_argument("--plot", type=Path, help="write the memory over time as SVG here")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it started ends with it
     plan = Plan(args.minutes * 60, per_second=args.per_second, agents=args.agents)
     with tempfile.TemporaryDirectory(prefix="writ-soak-") as folder:
         done = run(Path(folder), plan, say=lambda text: print(text, file=sys.stderr, flush=True))
