@@ -286,7 +286,7 @@ class Connection:
 
     async def _watch(self) -> None:
         """Send heartbeats; end when two intervals passed without a word from the hub."""
-        next_beat = time.monotonic() + self._heartbeat_seconds
+        last_beat = time.monotonic()
         while True:
             await asyncio.sleep(min(1.0, self._heartbeat_seconds / 4))
             now = time.monotonic()
@@ -294,14 +294,13 @@ class Connection:
             if silence > self._heartbeat_seconds * limits.MISSED_INTERVALS:
                 self._outcome = Outcome(End.LOST, "the hub is silent", self._greeted)
                 return
-            # The hub tells the interval in `hello`: an earlier beat than planned may be due.
-            next_beat = min(next_beat, now + self._heartbeat_seconds)
-            if now >= next_beat and self._session.state in (
+            # Counted from the last beat: the hub tells the interval only in `hello`.
+            if now - last_beat >= self._heartbeat_seconds and self._session.state in (
                 SessionState.PENDING,
                 SessionState.ONLINE,
             ):
                 self.send(self._owner.heartbeat())
-                next_beat = now + self._heartbeat_seconds
+                last_beat = now
 
     def _queued(self, frames: int = 1) -> None:
         self._backlog += frames

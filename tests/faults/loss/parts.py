@@ -86,8 +86,8 @@ def world(folder: Path, *, agents: int, on_sqlite: bool = False) -> Iterator[Wor
             made.hubs.append(Hub(folder / "hub-2", database_url=url, **shared))
             stack.callback(lambda: _end(made.hubs[1]))
         for number, hub in enumerate(made.hubs, start=1):
-            hub.start()
             parts.append(Part("hub", f"hub-{number}", hub.kill, _starter(hub)))
+            start_patiently(parts[-1])
         urls = ",".join(hub.url.replace("http", "ws", 1) for hub in made.hubs)
         for number in range(1, agents + 1):
             agent = system.new_agent(f"worker-{number}")
@@ -112,6 +112,19 @@ def _starter(one: Hub | Agent, **env: str) -> Callable[[], None]:
 def _end(one: Hub | Agent) -> None:
     if one.process is not None and one.process.running:
         one.process.kill()
+
+
+def start_patiently(part: Part) -> None:
+    """Start it until it serves, as what looks after services does."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            part.start()
+            return
+        except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError):
+            if time.monotonic() > deadline:
+                raise
+            threading.Event().wait(0.2)
 
 
 class Killer(threading.Thread):
@@ -189,13 +202,7 @@ class Killer(threading.Thread):
 
     def _revive(self, part: Part, dead_seconds: float) -> None:
         threading.Event().wait(dead_seconds)
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                part.start()
-                return
-            except (AssertionError, RuntimeError, OSError, subprocess.SubprocessError) as exc:
-                if time.monotonic() > deadline:
-                    self.failed = exc
-                    return
-                threading.Event().wait(0.2)
+        try:
+            start_patiently(part)
+        except BaseException as exc:
+            self.failed = exc
