@@ -11,6 +11,7 @@ from controlplane.api.operation import Body, Call, Query, Reply, Stream, View, o
 from controlplane.api.shapes import JsonObject
 from controlplane.api.views import PageQuery, page_view
 from controlplane.audit.export import entry_view, export_as
+from controlplane.audit.forks import report_fork
 from controlplane.audit.service import (
     Entry,
     checkpoint_view,
@@ -33,6 +34,7 @@ from protocol.timestamps import parse_timestamp
 from storage.records import AuditFilter
 
 _NOTE = "text/plain"
+Note = Annotated[str, Field(min_length=1, max_length=16 * 1024)]
 
 
 class LeafView(View):
@@ -118,6 +120,26 @@ class Chosen(Query):
     until: str | None = None
 
 
+class ForkBody(Body):
+    """Two checkpoints, as notes that the log's key has signed, that cannot both be true."""
+
+    seen_before: Note
+    shown_now: Note
+
+
+class ForkView(View):
+    """A fork that the hub has checked and put on its record, once for each pair.
+
+    `why` is `two_roots` (of one size), `two_names`, `cut_short` (the record has fewer entries than
+    were signed) or `not_contained` (it does not begin with what was signed).
+    """
+
+    id: str
+    why: str
+    seen_before: str
+    shown_now: str
+
+
 class AuditQuery(Chosen, PageQuery):
     """Which entries, and where in their listing."""
 
@@ -191,6 +213,29 @@ async def cosignature(call: Call) -> Any:
         call.hub, call.actor, size=body.size, key=body.key, line=body.cosignature
     )
     return cosignature_view(word)
+
+
+@operation(
+    "POST",
+    "/api/v1/audit/fork-reports",
+    permission="audit.read",
+    body=ForkBody,
+    result=ForkView,
+    status=201,
+    errors=("conflict", "record_damaged"),
+)
+async def fork_report(call: Call) -> Any:
+    """Report two checkpoints that cannot both be true; the proof is put on the record."""
+    body = call.body
+    report = await report_fork(
+        call.hub, call.actor, seen_before=body.seen_before, shown_now=body.shown_now
+    )
+    return {
+        "id": report.id,
+        "why": report.why,
+        "seenBefore": report.seen_before,
+        "shownNow": report.shown_now,
+    }
 
 
 @operation(
@@ -275,4 +320,13 @@ def _leaf_view(entry: Entry) -> dict[str, Any]:
     return {**entry_view(entry), "leaf": entry.leaf.leaf.decode()}
 
 
-OPERATIONS = [list_, checkpoint, cosignature, inclusion, consistency, export, tile]
+OPERATIONS = [
+    list_,
+    checkpoint,
+    cosignature,
+    fork_report,
+    inclusion,
+    consistency,
+    export,
+    tile,
+]

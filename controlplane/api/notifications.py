@@ -21,7 +21,7 @@ from controlplane.notifications.service import (
 )
 from storage.records import NotificationRecord
 
-FamilyName = Literal["approvals", "registrations", "agents", "webhooks", "orders"]
+FamilyName = Literal["approvals", "registrations", "agents", "webhooks", "record", "orders"]
 
 
 class NotificationView(View):

@@ -204,9 +204,13 @@ def is_asked(
 
 def expire_approvals(uow: UnitOfWork, *, now: datetime) -> list[ApprovalRecord]:
     """End requests whose time is over; returns them."""
-    return [
+    ended = [
         uow.approvals.decide(one.id, "expired", at=now) for one in uow.approvals.due_expired(now)
     ]
+    for one in ended:
+        data = {"intentId": one.intent_id, "people": one.people}
+        uow.audit.append("approval.expired", "hub", one.id, data, realms=(one.realm,), at=now)
+    return ended
 
 
 async def _decide(hub: Hub, unit: Any) -> Detail:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from protocol import __version__
 
 _LOUD: Final = {
+    "audit.fork_reported": 10,
     "key_conflict": 8,
     "agent.quarantined": 8,
     "agent.revoked": 7,

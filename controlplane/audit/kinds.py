@@ -33,6 +33,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "approval",
         requested="a call waits for people",
         decided="somebody has decided about a call",
+        expired="nobody has decided about a call in time",
     ),
     **_family(
         "agent",
@@ -111,7 +112,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         wrapping_key_replaced="the key that wraps data keys was replaced",
         data_keys_replaced="secrets were sealed anew under new data keys",
     ),
-    **_family("audit", erased="personal values beside the record were erased"),
+    **_family(
+        "audit",
+        erased="personal values beside the record were erased",
+        fork_reported="two signed checkpoints contradict each other: the record has a fork",
+    ),
     **_family("settings", storage_changed="another file store is in use"),
     **_family(
         "hub", initialised="the hub was made", keys_changed="keys of the hub or its root changed"

@@ -218,6 +218,23 @@ def witness_audit(
         time.sleep(every)
 
 
+@audit.command("report-fork")
+@click.argument("evidence", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def report_fork_of(session: Session, evidence: Path) -> None:
+    """Hand the hub the EVIDENCE a witness has kept: a file of two checkpoints (.fork.json)."""
+    from controlplane.cli.failures import USAGE, CliError
+    from controlplane.cli.witness import report_fork
+
+    try:
+        held = json.loads(evidence.read_bytes())
+        before, after = str(held["seenBefore"]), str(held["shownNow"])
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise CliError(f"{evidence} is no evidence of a fork", exit_code=USAGE) from exc
+    report = report_fork(session.client, seen_before=before, shown_now=after)
+    session.printer.record(report, [("id", "id"), ("why", "why")])
+
+
 def _witness_state(root: PublicKey, key: PublicKey) -> Path:
     import platformdirs
 

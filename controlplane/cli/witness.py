@@ -123,11 +123,9 @@ class Witness:
                 )
             except (Error, KeyError, TypeError) as exc:
                 why = f"the record of {seen.size} leaves does not contain the {kept.size} before"
-                self._keep_evidence(kept_text, text)
-                raise LogForkError(why) from exc
+                raise self._forked(client, why, kept_text, text) from exc
         if why is not None:
-            self._keep_evidence(kept_text, text)
-            raise LogForkError(why)
+            raise self._forked(client, why, kept_text, text)
 
     def _load(self) -> str | None:
         try:
@@ -149,6 +147,15 @@ class Witness:
         content = json.dumps({"root": self.root.did, "checkpoint": text}, indent=2) + "\n"
         _write_durably(self.state, content)
 
+    def _forked(self, client: HubClient, why: str, kept: str, seen: str) -> LogForkError:
+        """Keep the proof here first, then hand it to the hub, which may not be who forked."""
+        self._keep_evidence(kept, seen)
+        try:
+            report_fork(client, seen_before=kept, shown_now=seen)
+        except CliError as exc:
+            return LogForkError(f"{why}; the hub does not record it ({exc.message})")
+        return LogForkError(f"{why}; the proof is on its record now")
+
     def _keep_evidence(self, kept: str, seen: str) -> None:
         content = json.dumps(
             {"root": self.root.did, "seenBefore": kept, "shownNow": seen}, indent=2
@@ -168,6 +175,12 @@ class Witness:
             yield
         finally:
             os.close(lock)
+
+
+def report_fork(client: HubClient, *, seen_before: str, shown_now: str) -> Any:
+    """Hand the hub two checkpoints that cannot both be true; it checks them and records them."""
+    body = {"seenBefore": seen_before, "shownNow": shown_now}
+    return client.post("/audit/fork-reports", body)
 
 
 def _write_durably(path: Path, content: str) -> None:

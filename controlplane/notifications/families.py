@@ -23,20 +23,23 @@ class Family(NamedTuple):
 
 
 FAMILIES: Final[Mapping[str, Family]] = {
-    "approvals": Family("a call waits for your decision", "approvals.decide", "immediate"),
+    "approvals": Family("a call waits for you, or did in vain", "approvals.decide", "immediate"),
     "registrations": Family("an agent asks to join", "enrolment.manage", "immediate"),
     "agents": Family("an agent was stopped, or its key is used twice", "agents.read", "immediate"),
     "webhooks": Family("a webhook was disabled", "webhooks.write", "immediate"),
+    "record": Family("the record has a fork", "audit.read", "immediate"),
     "orders": Family("an order you gave has failed", "intents.read", "digest"),
 }
 """Name to what it is; in the order people are shown them."""
 
 KINDS: Final[Mapping[str, str]] = {
     "approval.requested": "approvals",
+    "approval.expired": "approvals",
     "registration.requested": "registrations",
     "agent.quarantined": "agents",
     "key_conflict": "agents",
     "webhook.disabled": "webhooks",
+    "audit.fork_reported": "record",
     "intent.finished": "orders",
 }
 """Kind of leaf to the family it is told in."""
@@ -46,10 +49,12 @@ FAILED: Final = frozenset({"failed", "refused", "timed_out", "interrupted", "exp
 
 _TITLES: Final[Mapping[str, str]] = {
     "approval.requested": "{tool} on {agentName} waits for your decision",
+    "approval.expired": "nobody decided in time about {tool} on {agentName}",
     "registration.requested": "{name} asks to join",
     "agent.quarantined": "{agentName} was stopped",
     "key_conflict": "the key of {agentName} is used by two connections",
     "webhook.disabled": "the webhook to {host} was disabled: {reason}",
+    "audit.fork_reported": "the record has a fork: {why}",
     "intent.finished": "{action} on {agentName} ended as {state}",
 }
 

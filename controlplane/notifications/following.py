@@ -25,6 +25,8 @@ from storage.unit_of_work import UnitOfWork
 
 FOLLOWER: Final = "notifications"
 CHUNK_LEAVES: Final = 1_000
+_APPROVALS: Final = {"approval.requested": "pending", "approval.expired": "expired"}
+"""Kind of leaf to the state in which its approval is still news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ def _notices(uow: UnitOfWork, told: Told) -> Iterator[Notice]:
         data["state"] = leaf.data["state"]
         fact = f"batch:{told.facts.get('batchId') or leaf.subject}"
         people = _giver(uow, str(told.facts.get("submittedBy") or ""), permission, leaf.realms)
-    elif leaf.kind == "approval.requested":
+    elif leaf.kind in _APPROVALS:
         approval = uow.approvals.get(leaf.subject)
-        if approval is None or approval.state != "pending":
+        if approval is None or approval.state != _APPROVALS[leaf.kind]:
             return
         data |= {"tool": approval.tool, **_named(told.facts, "agent", "agentName")}
         intent = uow.intents.get(approval.intent_id)
@@ -115,6 +117,8 @@ def _notices(uow: UnitOfWork, told: Told) -> Iterator[Notice]:
             if webhook is None:
                 return
             data |= {"host": host_of(webhook.url), "reason": str(leaf.data.get("reason"))}
+        elif leaf.kind == "audit.fork_reported":
+            data["why"] = str(leaf.data.get("why")).replace("_", " ")
         else:
             agent = uow.agents.get(leaf.subject)
             data |= {

@@ -46,18 +46,20 @@ async def mark_read(hub: Hub, actor: Actor, notification_id: str) -> None:
     """Note that one has been read; again is harmless. `HiddenError` when it is not the caller's."""
     person, now = _person(actor), clock.now()
 
-    def unit(uow: UnitOfWork) -> None:
+    def unit(uow: UnitOfWork) -> int:
         if uow.notifications.get(person, notification_id) is None:
             raise HiddenError("no such notification")
-        uow.notifications.mark_read(person, notification_id, now)
+        return uow.notifications.mark_read(person, notification_id, now)
 
-    await hub.database.write(unit)
+    _say_read(hub, person, await hub.database.write(unit))
 
 
 async def mark_all_read(hub: Hub, actor: Actor) -> int:
     """Note that everything has been read; return how many were not."""
     person, now = _person(actor), clock.now()
-    return await hub.database.write(lambda uow: uow.notifications.mark_read(person, None, now))
+    read = await hub.database.write(lambda uow: uow.notifications.mark_read(person, None, now))
+    _say_read(hub, person, read)
+    return read
 
 
 async def load_preferences(hub: Hub, actor: Actor) -> Preferences:
@@ -77,6 +79,12 @@ async def choose(hub: Hub, actor: Actor, changes: Mapping[str, Mapping[str, Any]
         return _preferences(uow, hub, person)
 
     return await hub.database.write(unit)
+
+
+def _say_read(hub: Hub, person: str, read: int) -> None:
+    """Tell the person's other pages that less is new."""
+    if read:
+        hub.events.emit("notification.read", realm=None, data={"read": read}, person=person)
 
 
 def _preferences(uow: UnitOfWork, hub: Hub, person: str) -> Preferences:

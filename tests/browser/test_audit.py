@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from controlplane.audit.kinds import KINDS
+from protocol.checkpoint import seal_checkpoint
 from tests.browser.accessibility import check_accessible
-from tests.browser.chromium import PHONE, SCHEMES, WIDE, screenshot
+from tests.browser.chromium import PHONE, SCHEMES, WIDE, pictures, screenshot
 from tests.browser.conftest import Open
 from tests.interaction.fixtures import Fleet
 
@@ -80,6 +81,38 @@ def test_another_root_is_not_believed(open_page: Open) -> None:
         page.route(re.compile(r"/\.well-known/writ\.json"), lie)
         verify(page)
         expect(page.get_by_role("alert")).to_contain_text("other_root")
+
+
+def test_a_fork_is_seen_by_the_browser_and_put_on_the_record(
+    owned_fleet: Fleet, open_page: Open, axe: str
+) -> None:
+    system = owned_fleet.system
+    with open_page("/audit") as (page, _):
+        verify(page)
+        expect(page.get_by_text("The record holds")).to_be_visible()
+        page.keyboard.press("Escape")
+        # Another record of which this browser has seen three entries, signed by the log's own key.
+        name = page.evaluate("Object.keys(localStorage).find(one => one.startsWith('writ record'))")
+        origin = page.evaluate("name => localStorage.getItem(name)", name).partition("\n")[0]
+        other = seal_checkpoint(origin, 3, b"\x07" * 32, system.hub.key("log"))
+        page.evaluate("([name, note]) => localStorage.setItem(name, note)", [name, other])
+        verify(page)
+        found = page.get_by_role("dialog").get_by_role("alert")
+        expect(found).to_contain_text("does not contain the 3 this browser saw")
+        check_accessible(page, axe)
+        pictures(page, "audit-fork")
+        found.get_by_role("button", name="I know why").click()
+        page.keyboard.press("Escape")
+        verify(page)
+        expect(page.get_by_text("The record holds")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("The record has a fork.")).to_be_visible()
+        page.goto("/")
+        needs = page.get_by_role("region", name="Needs you")
+        needs.get_by_role("link", name="The record has a fork").click()
+        expect(page.get_by_role("button", name="audit.fork_reported")).to_have_count(1)
+    [leaf] = system.rest.items("/audit", kind="audit.fork_reported")
+    assert (leaf["data"]["why"], leaf["data"]["seenBefore"]) == ("not_contained", other)
 
 
 def test_what_is_filtered_is_what_is_exported(open_page: Open) -> None:

@@ -86,6 +86,7 @@ def test_a_record_that_was_taken_back_is_a_fork_and_nothing_is_signed(
     _, said = witness.said(expect=1)
     assert "log_fork" in said
     assert "shrank" in said
+    assert "the proof is on its record now" in said
     # Grown again past what was seen, it is another record still: no proof joins the two.
     grow(system, "never", "told", "before")
     _, said = witness.said(expect=1)
@@ -97,6 +98,11 @@ def test_a_record_that_was_taken_back_is_a_fork_and_nothing_is_signed(
     assert evidence["shownNow"] != evidence["seenBefore"]
     shown = system.rest.get("/audit/checkpoint")["cosigned"]
     assert all(one["size"] < seen for one in shown)
+    # The record says of itself that it has a fork, once for each proof that was handed in.
+    file = str(witness.state.with_suffix(".fork.json"))
+    assert system.writ("audit", "report-fork", file)["why"] == "not_contained"
+    reports = system.rest.items("/audit", kind="audit.fork_reported")
+    assert [one["data"]["why"] for one in reports] == ["not_contained", "cut_short"]
 
 
 def test_a_witness_that_has_lost_its_memory_does_not_guess(make_system: MakeSystem) -> None:

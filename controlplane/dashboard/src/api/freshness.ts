@@ -28,13 +28,14 @@ const STALE: ReadonlyArray<readonly [prefix: string, resources: readonly Resourc
   ["intent.progress", []],
   ["intent.", ["intents", "overview", "audit"]],
   ["approval.", ["approvals", "intents", "overview", "audit"]],
-  ["registration.", ["registrations", "agents", "overview", "audit"]],
+  ["registration.", ["registrations", "join-tokens", "agents", "overview", "audit"]],
   ["agent.", ["agents", "overview", "audit"]],
   ["document.", ["policies", "agents", "delegations"]],
   ["policy.", ["policies", "agents", "audit"]],
   ["delegation.", ["delegations", "audit"]],
   ["file.", ["files"]],
   ["webhook.", ["webhooks", "audit"]],
+  ["audit.", ["audit"]],
   ["notification.", ["notifications"]],
 ];
 const GATHER_MS = 250;

@@ -7,6 +7,7 @@ import { classes } from "../ui/classes.ts";
 import { Drawer } from "../ui/dialog.tsx";
 import { useMedia, WIDTHS } from "../ui/media.ts";
 import { Waiting } from "../ui/notes.tsx";
+import { Bell } from "./bell.tsx";
 import { ConnectionBanner, ConnectionWord } from "./connection.tsx";
 import { Crash } from "./crash.tsx";
 import { Logo } from "./logo.tsx";
@@ -72,11 +73,12 @@ function places(): KnownScreen[] {
 function SideBar() {
   return (
     <aside className="sticky top-0 flex h-dvh flex-col border-r border-line">
-      <div className="flex h-14 items-center gap-2 px-4">
+      <div className="flex h-14 items-center justify-between gap-2 pr-3 pl-4">
         <Link to="/" className="flex items-center gap-2 font-semibold" aria-label="Writ, home">
           <Logo className="size-6" />
           <span className="text-lg tracking-tight">Writ</span>
         </Link>
+        <Bell />
       </div>
       <PaletteHint />
       <Navigation />
@@ -179,7 +181,10 @@ function TopBar() {
         <Logo className="size-6" />
         Writ
       </Link>
-      <ConnectionWord />
+      <span className="flex items-center gap-3">
+        <ConnectionWord />
+        <Bell />
+      </span>
     </header>
   );
 }

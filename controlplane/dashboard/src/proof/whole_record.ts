@@ -25,6 +25,9 @@ export interface RecordProof {
   /** Personal values that were there and are those the leaves had hashed. */
   readonly personal: number;
   readonly checkpoint: Checkpoint;
+  /** The checkpoint as it was signed, and the key that signed it. */
+  readonly note: string;
+  readonly logKey: Bytes;
 }
 
 /** A leaf that is not what was recorded; `index` is the first such. */
@@ -72,14 +75,14 @@ export async function proveRecord(
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<RecordProof> {
   const tree = new Frontier();
-  let checkpoint: Checkpoint | null = null;
+  let header: Header | null = null;
   let [shown, personal] = [0, 0];
   for await (const line of lines) {
     if (line === "") continue;
     const value = parseStrictJson(line);
     if (!isObject(value)) throw new Refused("bad_export", "a line is no object");
-    if (checkpoint === null) {
-      checkpoint = await readHeader(value, root);
+    if (header === null) {
+      header = await readHeader(value, root);
     } else if (value.kind === "leaf") {
       if (value.index !== tree.size) throw new BadLeaf(tree.size, "is missing or out of order");
       personal += await takeLeaf(value, tree);
@@ -87,25 +90,33 @@ export async function proveRecord(
     } else if (value.kind === "hashes") {
       await takeHashes(value, tree);
     } else throw new Refused("bad_export", "a line of an unknown kind");
-    if (tree.size % 256 === 0) onProgress({ read: tree.size, size: checkpoint.size });
+    if (tree.size % 256 === 0) onProgress({ read: tree.size, size: header.checkpoint.size });
   }
-  if (checkpoint === null) throw new Refused("bad_export", "nothing came");
+  if (header === null) throw new Refused("bad_export", "nothing came");
+  const { checkpoint, note, logKey } = header;
   if (tree.size !== checkpoint.size)
     throw new BadLeaf(Math.min(tree.size, checkpoint.size), "the record ends here, not as signed");
   if (!equalBytes(await tree.root(), checkpoint.rootHash))
     throw new Refused("bad_root", "the entries are not those that the checkpoint was signed over");
   onProgress({ read: tree.size, size: checkpoint.size });
-  return { size: tree.size, shown, personal, checkpoint };
+  return { size: tree.size, shown, personal, checkpoint, note, logKey };
 }
 
-async function readHeader(header: JsonObject, root: string): Promise<Checkpoint> {
+interface Header {
+  checkpoint: Checkpoint;
+  note: string;
+  logKey: Bytes;
+}
+
+async function readHeader(header: JsonObject, root: string): Promise<Header> {
   const { kind, checkpoint, logDelegation } = header;
   if (kind !== "header" || typeof checkpoint !== "string" || typeof logDelegation !== "string")
     throw new Refused("bad_export", "it does not begin with a header");
-  const note = await verifyCheckpoint(checkpoint, await logKey(logDelegation, root));
-  if (note === null)
+  const key = await logKey(logDelegation, root);
+  const says = await verifyCheckpoint(checkpoint, key);
+  if (says === null)
     throw new Refused("bad_checkpoint", "the checkpoint is not signed by the root's log");
-  return note;
+  return { checkpoint: says, note: checkpoint, logKey: key };
 }
 
 async function takeLeaf(line: JsonObject, tree: Frontier): Promise<number> {

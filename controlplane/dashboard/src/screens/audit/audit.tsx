@@ -1,18 +1,26 @@
 // The record, newest first: who did what, filtered by the address, exported, verified.
+import { useQuery } from "@tanstack/react-query";
 import { Download, ScrollText, X } from "lucide-react";
 import { useState } from "react";
-import { useLocation, useSearch } from "wouter";
+import { Link, useLocation, useSearch } from "wouter";
 import type { LeafView } from "../../api/schema.gen.ts";
 import { Page } from "../../app/page.tsx";
 import { Who } from "../../people/who.tsx";
 import { Button, buttonClasses } from "../../ui/button.tsx";
 import { Field, Select, TextInput } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
+import { Empty, Failed, Note, Waiting } from "../../ui/notes.tsx";
 import { type Column, DataTable } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { Assurance, EntryDrawer } from "./entry.tsx";
-import { exportAddress, FAMILIES, FILTERS, type Filters, useEntries } from "./queries.ts";
+import {
+  exportAddress,
+  FAMILIES,
+  FILTERS,
+  type Filters,
+  forkReports,
+  useEntries,
+} from "./queries.ts";
 import { VerifyRecord } from "./verify.tsx";
 
 const COLUMNS: ReadonlyArray<Column<LeafView>> = [
@@ -101,6 +109,7 @@ export default function Audit() {
       }
       flush
     >
+      <Forks />
       <FilterBar
         filters={filters}
         change={change}
@@ -127,6 +136,24 @@ export default function Audit() {
       )}
       <EntryDrawer entry={open} onClose={() => setOpen(undefined)} />
     </Page>
+  );
+}
+
+/** Said above everything else, for good: what the record says of itself is in doubt. */
+function Forks() {
+  const forks = useQuery(forkReports);
+  const newest = forks.data?.items[0];
+  if (!newest) return null;
+  return (
+    <div className="px-4 pb-3 sm:px-3">
+      <Note tone="bad">
+        <span className="font-medium">The record has a fork.</span> Two checkpoints that its log has
+        signed cannot both be true. Reported <Ago at={newest.at} /> by <Who id={newest.actor} />.{" "}
+        <Link to="/audit?kind=audit.fork_reported" className="underline">
+          See the proof
+        </Link>
+      </Note>
+    </div>
   );
 }
 

@@ -1,5 +1,5 @@
 // The record as the hub tells of it: pages of entries, and what this browser proves of it itself.
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery } from "@tanstack/react-query";
 import { api, hubUrl } from "../../api/client.ts";
 import { usePages } from "../../api/pages.ts";
 import type { LeafView } from "../../api/schema.gen.ts";
@@ -8,6 +8,7 @@ import { Refused } from "../../proof/json.ts";
 import { canVerify } from "../../proof/keys.ts";
 import { logKey } from "../../proof/log_key.ts";
 import { decodeHashes, isIncluded, leafHash, verifyCheckpoint } from "../../proof/record.ts";
+import { LogFork, type Shown, seenRecord, takeShown } from "../../proof/seen_record.ts";
 import { trustedRoot } from "../../proof/trusted_root.ts";
 import { linesOf, type Progress, proveRecord, type RecordProof } from "../../proof/whole_record.ts";
 
@@ -70,6 +71,39 @@ async function rootToTrust(signal?: AbortSignal): Promise<string> {
   return root;
 }
 
+/** Compare what the hub shows with what this browser saw before; a fork is reported to the hub. */
+async function compareWithSeen(
+  before: string | null,
+  shown: Shown,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    await takeShown(hubUrl("").href, before, shown, async (older, newer) => {
+      const query = { old: older, new: newer };
+      const given = await api.get("/api/v1/audit/proof/consistency", { query, signal });
+      return decodeHashes(given.proof);
+    });
+  } catch (error) {
+    if (error instanceof LogFork) error.recorded = await reportFork(error);
+    throw error;
+  }
+}
+
+/** Hand the hub the proof; a hub that does not take it changes nothing about what was seen here. */
+async function reportFork({ seenBefore, shownNow }: LogFork): Promise<boolean> {
+  return api.post("/api/v1/audit/fork-reports", { body: { seenBefore, shownNow } }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The forks on the record, newest first. */
+export const forkReports = queryOptions({
+  queryKey: ["audit", "forks"],
+  queryFn: ({ signal }) =>
+    api.get("/api/v1/audit", { query: { kind: "audit.fork_reported", limit: 5 }, signal }),
+});
+
 /** Whether an entry lies in the record under the newest checkpoint, checked by this browser. */
 export function useInclusion(entry: LeafView | undefined) {
   return useQuery({
@@ -80,17 +114,18 @@ export function useInclusion(entry: LeafView | undefined) {
     queryFn: async ({ signal }) => {
       const { index, leaf } = entry as LeafView;
       const root = await rootToTrust(signal);
+      const before = seenRecord(hubUrl("").href);
       const given = await api.get("/api/v1/audit/proof/inclusion", { query: { index }, signal });
-      const note = await verifyCheckpoint(
-        given.checkpoint,
-        await logKey(given.logDelegation, root),
-      );
+      const key = await logKey(given.logDelegation, root);
+      const note = await verifyCheckpoint(given.checkpoint, key);
       if (note === null)
         throw new Refused("bad_checkpoint", "the checkpoint is not signed by the root's log");
       const proof = decodeHashes(given.proof);
       const where = { index, size: note.size, proof: proof ?? [], root: note.rootHash };
       if (proof === null || !(await isIncluded(await leafHash(utf8(leaf)), where)))
         throw new Refused("bad_inclusion", "the entry shown is not the one in the signed record");
+      const shown = { note: given.checkpoint, checkpoint: note, logKey: key };
+      await compareWithSeen(before, shown, signal);
       return { index, size: note.size };
     },
   });
@@ -102,6 +137,7 @@ export async function proveAll(
   signal: AbortSignal,
 ): Promise<RecordProof> {
   const root = await rootToTrust(signal);
+  const before = seenRecord(hubUrl("").href);
   const answer = await fetch(exportAddress({}, "proof"), {
     credentials: "same-origin",
     cache: "no-store",
@@ -109,5 +145,7 @@ export async function proveAll(
   });
   if (!answer.ok || answer.body === null)
     throw new Refused("no_export", `the hub gave no export (HTTP ${answer.status})`);
-  return proveRecord(linesOf(answer.body), root, onProgress);
+  const proof = await proveRecord(linesOf(answer.body), root, onProgress);
+  await compareWithSeen(before, proof, signal);
+  return proof;
 }

@@ -1,10 +1,13 @@
 // The whole record, proved in this browser: every entry hashed, the tree compared with what is signed.
 import { CircleCheck, CircleX, ShieldCheck } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
+import { hubUrl } from "../../api/client.ts";
 import { asProblem } from "../../api/problem.ts";
 import { Refused } from "../../proof/json.ts";
+import { forgetRecord, LogFork } from "../../proof/seen_record.ts";
 import { BadLeaf, type Progress, type RecordProof } from "../../proof/whole_record.ts";
 import { Button } from "../../ui/button.tsx";
+import { JsonView } from "../../ui/code.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { inert } from "../../ui/inert.ts";
 import { proveAll } from "./queries.ts";
@@ -51,6 +54,35 @@ function Run() {
   return <div className="min-h-24 pb-4">{shown(outcome)}</div>;
 }
 
+/** What can be done about a fork: the proof taken away; and, once it is understood, a new start. */
+function Fork({ fork }: { fork: LogFork }) {
+  const [forgotten, setForgotten] = useState(false);
+  const { seenBefore, shownNow } = fork;
+  return (
+    <div className="mt-2 flex flex-col gap-2 text-ink">
+      <p>
+        The log has signed both.{" "}
+        {fork.recorded
+          ? "The hub has put the proof on its record. Keep it yourself too: whoever changed the record may not want it there."
+          : "The hub did not take the proof: keep it."}{" "}
+        A hub put back from a backup looks the same.
+      </p>
+      <JsonView value={{ seenBefore, shownNow }} label="proof of the fork" />
+      <Button
+        size="sm"
+        className="self-start"
+        disabled={forgotten}
+        onClick={() => {
+          forgetRecord(hubUrl("").href);
+          setForgotten(true);
+        }}
+      >
+        {forgotten ? "Forgotten: verify again" : "I know why: forget what was seen"}
+      </Button>
+    </div>
+  );
+}
+
 function shown(outcome: Outcome) {
   if (outcome.kind === "running") {
     const { read = 0, size = 0 } = outcome.progress ?? {};
@@ -93,11 +125,14 @@ function shown(outcome: Outcome) {
         <p className="font-medium">
           {error instanceof BadLeaf
             ? `The record does not hold, from entry ${error.index} on`
-            : "The record could not be verified"}
+            : error instanceof LogFork
+              ? "The record has a fork"
+              : "The record could not be verified"}
         </p>
         <p className="text-xs">
           <code>{code}</code> {inert(error instanceof Error ? error.message : String(error))}
         </p>
+        {error instanceof LogFork && <Fork fork={error} />}
       </div>
     </div>
   );

@@ -1,6 +1,14 @@
 // What waits for a person: calls to approve, agents that ask to join, agents that were stopped.
 import { useQuery } from "@tanstack/react-query";
-import { CircleCheck, Hand, type LucideIcon, OctagonPause, UserRoundPlus } from "lucide-react";
+import {
+  CircleCheck,
+  GitFork,
+  Hand,
+  type LucideIcon,
+  OctagonPause,
+  UserRoundPlus,
+  Webhook,
+} from "lucide-react";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { useCan } from "../../api/me.ts";
@@ -9,18 +17,29 @@ import { Section } from "../../app/page.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Waiting } from "../../ui/notes.tsx";
 import { Ago, Countdown } from "../../ui/time.tsx";
-import { stoppedAgents, waitingApprovals, waitingRegistrations } from "./queries.ts";
+import {
+  brokenWebhooks,
+  newForks,
+  stoppedAgents,
+  waitingApprovals,
+  waitingRegistrations,
+} from "./queries.ts";
 
 export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
   const mayEnrol = useCan("enrolment.read");
   const approvals = useQuery(waitingApprovals);
   const registrations = useQuery({ ...waitingRegistrations, enabled: mayEnrol });
   const stopped = useQuery(stoppedAgents);
+  const mayRead = useCan("audit.read");
+  const mayMend = useCan("webhooks.write");
+  const forks = useQuery({ ...newForks, enabled: mayRead }).data?.items ?? [];
+  const broken = useQuery({ ...brokenWebhooks, enabled: mayMend }).data ?? [];
   const asked = approvals.data?.items ?? [];
   const joining = registrations.data?.items ?? [];
   const halted = stopped.data?.items ?? [];
   const known = approvals.data !== undefined && stopped.data !== undefined;
-  const nothing = known && asked.length + joining.length + halted.length === 0;
+  const waiting = [forks, asked, joining, halted, broken].reduce((sum, one) => sum + one.length, 0);
+  const nothing = known && waiting === 0;
   const more =
     Math.max(0, (overview?.approvals ?? 0) - asked.length) +
     Math.max(0, (overview?.registrations ?? 0) - joining.length);
@@ -38,6 +57,16 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
               <Waiting lines={1} />
             </li>
           )}
+          {forks.map((one) => (
+            <Item
+              key={one.hash}
+              icon={GitFork}
+              to="/audit?kind=audit.fork_reported"
+              title="The record has a fork"
+              about="Two checkpoints that its log has signed cannot both be true."
+              side={<Ago at={one.at} />}
+            />
+          ))}
           {asked.map((one) => (
             <Item
               key={one.id}
@@ -81,6 +110,18 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
               title={<>{inert(one.name)} is quarantined</>}
               about="It refuses all work until an operator releases it."
               side={<Ago at={one.lastSeenAt} />}
+            />
+          ))}
+          {broken.map((one) => (
+            <Item
+              key={one.id}
+              icon={Webhook}
+              to={`/webhooks/${one.id}`}
+              title={<>Nothing is sent to {inert(one.url)} any more</>}
+              about={
+                one.disabledReason === "gone" ? "Its receiver has gone." : "Nothing has arrived."
+              }
+              side={<Ago at={one.updatedAt} />}
             />
           ))}
           {more > 0 && <li className="px-4 py-2 text-muted">and {more} more</li>}
