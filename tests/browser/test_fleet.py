@@ -74,6 +74,35 @@ def test_an_agent_is_enrolled_by_the_command_that_is_shown(
         expect(page.get_by_text("Whatever no rule allows is denied.")).to_be_visible()
 
 
+def test_a_join_token_is_listed_and_made_worthless(
+    owned_fleet: Fleet, open_page: Open, axe: str
+) -> None:
+    with open_page("/fleet", size=PHONE) as (page, _):
+        page.get_by_role("link", name="Join tokens").click()
+        page.get_by_role("button", name="New token").click()
+        page.get_by_label("Its name").fill("token-1")
+        page.get_by_role("button", name="Make the command").click()
+        dialog = page.get_by_role("dialog", name="Run this where the work is")
+        dialog.get_by_role("button", name="Close").last.click()
+        row = (
+            page.get_by_role("list", name="Join tokens")
+            .get_by_role("listitem")
+            .filter(has_text="for token-1")
+        )
+        expect(row).to_contain_text("open")
+        check_fits(page)
+        check_accessible(page, axe)
+        pictures(page, "fleet-tokens")
+        row.get_by_role("button", name="Revoke").click()
+        asked = page.get_by_role("dialog", name="Make this token worthless?")
+        asked.get_by_role("button", name="Revoke").click()
+        expect(row).to_contain_text("revoked")
+    [token] = [
+        one for one in owned_fleet.system.rest.items("/join-tokens") if one["name"] == "token-1"
+    ]
+    assert token["revokedAt"] is not None
+
+
 def test_a_request_is_turned_down_with_a_reason(make_system: MakeSystem, browser: Browser) -> None:
     system = make_system()
     agent = system.new_agent("stranger")

@@ -1,6 +1,6 @@
 // The list of agents: filters in the address, thousands of rows, requests to join above them.
 import { useQuery } from "@tanstack/react-query";
-import { Plus, Search, Server } from "lucide-react";
+import { Plus, Search, Server, Ticket } from "lucide-react";
 import { useDeferredValue, useEffect, useState } from "react";
 import { useLocation, useSearchParams } from "wouter";
 import { api } from "../../api/client.ts";
@@ -11,7 +11,7 @@ import { useHotkeys } from "../../app/hotkeys.ts";
 import { Page } from "../../app/page.tsx";
 import { allRealms } from "../../people/realms.ts";
 import { StateWord } from "../../ui/badge.tsx";
-import { Button } from "../../ui/button.tsx";
+import { Button, ButtonLink } from "../../ui/button.tsx";
 import { Select, TextInput } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
@@ -136,9 +136,14 @@ export function AgentsPage({ request }: { request: string | null }) {
       flush
       actions={
         mayEnrol && (
-          <Button look="primary" icon={Plus} onClick={() => setEnrolling(true)}>
-            Enrol
-          </Button>
+          <>
+            <ButtonLink to="/fleet/tokens" icon={Ticket}>
+              Join tokens
+            </ButtonLink>
+            <Button look="primary" icon={Plus} onClick={() => setEnrolling(true)}>
+              Enrol
+            </Button>
+          </>
         )
       }
     >

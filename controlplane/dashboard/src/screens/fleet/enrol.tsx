@@ -1,5 +1,5 @@
 // Bringing an agent in: a token that works once, the command to run there, and waiting for it.
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, LoaderCircle } from "lucide-react";
 import { useId, useState } from "react";
 import { Link } from "wouter";
@@ -7,6 +7,7 @@ import { api } from "../../api/client.ts";
 import { useEvents } from "../../api/freshness.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { IssuedTokenView } from "../../api/schema.gen.ts";
+import { allRealms } from "../../people/realms.ts";
 import { Button } from "../../ui/button.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
@@ -19,6 +20,8 @@ const LIFETIMES = [
   [900, "15 minutes"],
   [3_600, "1 hour"],
   [86_400, "1 day"],
+  [7 * 86_400, "7 days"],
+  [30 * 86_400, "30 days"],
 ] as const;
 
 export function EnrolDialog({
@@ -36,6 +39,8 @@ function Enrol({ onClose }: { onClose: () => void }) {
   const form = useId();
   const [name, setName] = useState("");
   const [seconds, setSeconds] = useState(900);
+  const [realm, setRealm] = useState("");
+  const realms = useQuery(allRealms).data?.items ?? [];
   const [auto, setAuto] = useState(false);
   const [allowed, setAllowed] = useState("");
   const make = useMutation({
@@ -43,6 +48,7 @@ function Enrol({ onClose }: { onClose: () => void }) {
       api.post("/api/v1/join-tokens", {
         body: {
           ...(name.trim() ? { name: name.trim() } : {}),
+          ...(realm ? { realm } : {}),
           autoApprove: auto,
           expiresInSeconds: seconds,
           ...(auto ? { capabilities: allowed.split(/[\s,]+/).filter(Boolean) } : {}),
@@ -89,6 +95,22 @@ function Enrol({ onClose }: { onClose: () => void }) {
             />
           )}
         </Field>
+        {realms.length > 1 && (
+          <Field label="Its realm">
+            {(props) => (
+              <Select {...props} value={realm} onChange={(event) => setRealm(event.target.value)}>
+                <option value="">default</option>
+                {realms
+                  .filter((one) => one.id !== "default")
+                  .map((one) => (
+                    <option key={one.id} value={one.id}>
+                      {inert(one.id)}
+                    </option>
+                  ))}
+              </Select>
+            )}
+          </Field>
+        )}
         <Field label="The token counts for">
           {(props) => (
             <Select

@@ -3,6 +3,7 @@ import { Route, Switch } from "wouter";
 import { NotFound } from "../../app/not_found.tsx";
 import { AgentPage } from "./agent/page.tsx";
 import { AgentsPage } from "./agents_page.tsx";
+import { TokensPage } from "./tokens.tsx";
 
 export default function Fleet() {
   return (
@@ -10,6 +11,7 @@ export default function Fleet() {
       <Route path="/fleet">
         <AgentsPage request={null} />
       </Route>
+      <Route path="/fleet/tokens" component={TokensPage} />
       <Route path="/fleet/requests/:id">{({ id }) => <AgentsPage request={id} />}</Route>
       <Route path="/fleet/:did/:part?">
         {({ did, part }) => <AgentPage key={did} did={did} part={part ?? ""} />}

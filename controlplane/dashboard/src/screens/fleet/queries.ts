@@ -46,8 +46,3 @@ export const delegationsBy = (did: string) =>
     queryFn: ({ signal }) =>
       api.get("/api/v1/delegations", { query: { issuer: did, limit: 200 }, signal }),
   });
-
-export const joinTokens = queryOptions({
-  queryKey: ["join-tokens"],
-  queryFn: ({ signal }) => api.get("/api/v1/join-tokens", { query: { limit: 50 }, signal }),
-});

@@ -4,6 +4,7 @@ import { useId, useState } from "react";
 import { api } from "../../api/client.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { WebhookView } from "../../api/schema.gen.ts";
+import { allRealms } from "../../people/realms.ts";
 import { Button } from "../../ui/button.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Field, Select, TextInput } from "../../ui/field.tsx";
@@ -136,10 +137,7 @@ function RealmChoice({
   onChange: (realm: string) => void;
   error: string | undefined;
 }) {
-  const realms = useQuery({
-    queryKey: ["people", "realms"],
-    queryFn: ({ signal }) => api.get("/api/v1/realms", { query: { limit: 200 }, signal }),
-  });
+  const realms = useQuery(allRealms);
   return (
     <Field label="Of" hint="A realm's webhook is told of that realm only." error={error}>
       {(props) => (
