@@ -154,6 +154,7 @@ def _serve(kind: str) -> None:
         lifespan="off",
     )
     listening = config.bind_socket()
+    listening.listen(2_048)  # before anybody is told of it
     print(listening.getsockname()[1], flush=True)
     uvicorn.Server(config).run([listening])
 
