@@ -372,13 +372,19 @@ class Agent:
         self.watch.forget_link()
 
     def heartbeat(self) -> Heartbeat:
-        """Return a sign of life."""
+        """Return a sign of life, with what was used of the windows that limits are judged by."""
+        used = self.ledger.measure(self.clock.later())
         return Heartbeat(
             uptime_seconds=int(time.monotonic() - self._started),
             load=os.getloadavg()[0],
             memory_bytes=_memory_bytes(),
             running=tuple(self.ledger.running[:1_000]),
-            token_usage={},
+            token_usage={
+                "ordersThisHour": used.orders_this_hour,
+                "ordersToday": used.orders_today,
+                "tokensToday": used.tokens_today,
+                "centsToday": used.cents_today,
+            },
         )
 
     @property

@@ -125,6 +125,12 @@ async def test_it_shows_that_it_lives_and_leaves_a_silent_hub(
         await agent.state("online")
         beat = await hub.until(lambda: hub.received.of(Heartbeat))
         assert beat[0].memory_bytes > 0
+        # What limits are judged by is said with it: people see a budget run out before it has.
+        assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
+        used = {"ordersThisHour": 1, "ordersToday": 1, "tokensToday": 0, "centsToday": 0}
+        await hub.until(
+            lambda: [one for one in hub.received.of(Heartbeat) if one.token_usage == used]
+        )
         hub.answer_heartbeats = False
         line = await agent.state("offline")
     assert line["reason"] == "the hub is silent"

@@ -71,7 +71,7 @@ export function AgentPolicy({ agent }: { agent: AgentView }) {
             <Facts>
               {limits.map(([name, value]) => (
                 <Fact key={name} name={wordsOf(name)}>
-                  {String(value)}
+                  <Limit most={Number(value)} used={usedOf(agent, name)} />
                 </Fact>
               ))}
             </Facts>
@@ -85,6 +85,36 @@ export function AgentPolicy({ agent }: { agent: AgentView }) {
         </div>
       </details>
     </div>
+  );
+}
+
+/** What the agent last said it has used of each limit; its own count is the one that decides. */
+const USED: Record<string, string> = {
+  ordersPerHour: "ordersThisHour",
+  ordersPerDay: "ordersToday",
+  tokensPerDay: "tokensToday",
+  centsPerDay: "centsToday",
+};
+const NEAR = 0.8;
+
+function usedOf(agent: AgentView, limit: string): number | null {
+  if (limit === "concurrent") return agent.heartbeat?.running.length ?? null;
+  const used = agent.heartbeat?.tokenUsage[USED[limit] ?? ""];
+  return typeof used === "number" ? used : null;
+}
+
+function Limit({ most, used }: { most: number; used: number | null }) {
+  if (used === null) return <span className="tabular">{most.toLocaleString()}</span>;
+  const part = most > 0 ? used / most : 1;
+  return (
+    <span className="inline-flex flex-wrap items-center gap-2">
+      <span className="tabular">{`${used.toLocaleString()} of ${most.toLocaleString()}`}</span>
+      {part >= 1 ? (
+        <Badge tone="bad">used up</Badge>
+      ) : (
+        part >= NEAR && <Badge tone="wait">nearly used up</Badge>
+      )}
+    </span>
   );
 }
 
