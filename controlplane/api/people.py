@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from controlplane.access.authorize import realms_with
+from controlplane.access.authorize import is_allowed
 from controlplane.access.keys_service import create_api_key, list_api_keys, revoke_api_key
 from controlplane.access.permissions import PERMISSIONS
 from controlplane.access.session_tokens import SESSION_COOKIE, csrf_token_of, read_cookie
@@ -88,7 +88,7 @@ async def me(call: Call) -> Any:
         "realmRoles": {realm: sorted(roles) for realm, roles in actor.realm_roles.items()},
         "scopes": None if actor.scopes is None else sorted(actor.scopes),
         "realm": actor.realm,
-        "permissions": [one for one in PERMISSIONS if realms_with(actor, one) != frozenset()],
+        "permissions": [one for one in PERMISSIONS if is_allowed(actor, one)],
         "csrfToken": csrf_token_of(token) if token else None,
         "authenticatedAt": time_view(actor.authenticated_at),
     }

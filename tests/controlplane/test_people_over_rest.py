@@ -223,3 +223,15 @@ async def test_people_are_found_by_a_part_of_their_name_and_nobody_else_is(
     assert await found(lead, "lab") == ["Lab-Lead"]
     assert (await served.client.get(path + "a" * 201)).status == 422
     assert (await served.client.get("/api/v1/users?kind=king")).status == 422
+
+
+async def test_what_one_is_told_one_may_do_counts_the_reach_of_each_permission(
+    served: ServedHub,
+) -> None:
+    await make_realm(served, "lab")
+    of_lab = (await (await served.person("ada", "admin", "lab")).get("/api/v1/me")).json
+    assert {"policies.write", "members.write", "me.write"} <= set(of_lab["permissions"])
+    # What reaches the hub has to be held everywhere, whatever one is in a realm.
+    assert {"settings.read", "users.write", "agents.revoke"}.isdisjoint(of_lab["permissions"])
+    everywhere = (await (await served.person("eve", "admin")).get("/api/v1/me")).json
+    assert {"settings.read", "users.write", "agents.revoke"} <= set(everywhere["permissions"])
