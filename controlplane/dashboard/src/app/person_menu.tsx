@@ -1,6 +1,7 @@
 // Who is signed in, how the pages look, and the way out.
 import * as Menu from "@radix-ui/react-dropdown-menu";
-import { Check, ChevronsUpDown, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { Check, ChevronsUpDown, CircleUserRound, LogOut, Monitor, Moon, Sun } from "lucide-react";
+import { useLocation } from "wouter";
 import { plain } from "../api/client.ts";
 import { useMe } from "../api/me.ts";
 import { session } from "../api/session.ts";
@@ -25,9 +26,10 @@ async function signOut(): Promise<void> {
   }
 }
 
-export function PersonMenu({ className }: { className?: string }) {
+export function PersonMenu({ className, onGo }: { className?: string; onGo?: () => void }) {
   const me = useMe();
   const scheme = useScheme();
+  const [, navigate] = useLocation();
   return (
     <Menu.Root modal={false}>
       <Menu.Trigger
@@ -69,6 +71,16 @@ export function PersonMenu({ className }: { className?: string }) {
             ))}
           </Menu.RadioGroup>
           <Menu.Separator className="my-1 h-px bg-line" />
+          <Menu.Item
+            className={ITEM}
+            onSelect={() => {
+              navigate("/account");
+              onGo?.();
+            }}
+          >
+            <CircleUserRound aria-hidden className="size-4 text-muted" />
+            Your account
+          </Menu.Item>
           <Menu.Item className={ITEM} onSelect={() => void signOut()}>
             <LogOut aria-hidden className="size-4 text-muted" />
             Sign out

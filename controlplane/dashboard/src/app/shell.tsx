@@ -212,7 +212,7 @@ function BottomBar() {
         open={open}
         onOpenChange={setOpen}
         title="Writ"
-        footer={<PersonMenu className="mr-auto" />}
+        footer={<PersonMenu className="mr-auto" onGo={() => setOpen(false)} />}
       >
         <Navigation onGo={() => setOpen(false)} />
       </Drawer>

@@ -7,12 +7,14 @@ import { decodeBase64 } from "../proof/bytes.ts";
 import { coversAction } from "../proof/chain.ts";
 import { canVerify } from "../proof/keys.ts";
 import {
+  forgetOwnKey,
   keepOwnKey,
   loadOwnKey,
   makeOwnKey,
   type OwnKey,
   provePossession,
 } from "../proof/own_key.ts";
+import { thisBrowser } from "./browser.ts";
 
 /** This browser's key with what the hub knows of it. */
 export interface UsableKey {
@@ -50,13 +52,19 @@ export function useEnrolKey() {
       const bytes = decodeBase64(challenge, 32);
       if (bytes === null) throw new Error("The hub's challenge cannot be read.");
       const proof = await provePossession(key, bytes, subject);
-      const body = { ceremony, publicKey: key.publicKey, proof, name: browserName() };
+      const body = { ceremony, publicKey: key.publicKey, proof, name: thisBrowser() };
       // Kept first: a key the hub knows and nobody has would only be in the way.
       await keepOwnKey(ownerOf(subject), pair);
       return api.post("/api/v1/me/keys", { body });
     },
     onSettled: () => client.invalidateQueries({ queryKey: ["me", "keys"] }),
   });
+}
+
+/** Forget this browser's key: where it has ended it is only in the way. */
+export function useForgetKey() {
+  const { subject } = useMe();
+  return () => forgetOwnKey(ownerOf(subject));
 }
 
 /** The chain by which a key may do `action` in a realm, at an agent; operator-lent ones first. */
@@ -75,11 +83,4 @@ export function chainFor(
     ),
   );
   return covering.find((one) => !one.throughHub) ?? covering[0] ?? null;
-}
-
-function browserName(): string {
-  const agent = navigator.userAgent;
-  const found = /(Firefox|Edg|Chrome|Safari)\/(\d+)/.exec(agent);
-  const system = /\(([^;)]+)/.exec(agent)?.[1] ?? "browser";
-  return `${found ? `${found[1]} ${found[2]}` : "Browser"} on ${system}`.slice(0, 100);
 }

@@ -5,13 +5,13 @@ import { type FormEvent, useState } from "react";
 import { api, plain } from "../api/client.ts";
 import { useMe } from "../api/me.ts";
 import { asProblem } from "../api/problem.ts";
+import { thisBrowser } from "../people/browser.ts";
 import { Button } from "../ui/button.tsx";
 import { Field, TextInput } from "../ui/field.tsx";
 import { Note, ProblemNote } from "../ui/notes.tsx";
 import { Frame } from "./frame.tsx";
 import { addPasskey, isCancelled, passkeyPlace } from "./passkey.ts";
-
-const LEAST_CHARS = 12;
+import { LEAST_CHARS } from "./password.ts";
 
 export function KeysPage({ onDone }: { onDone: () => void }) {
   const me = useMe();
@@ -20,7 +20,7 @@ export function KeysPage({ onDone }: { onDone: () => void }) {
     queryFn: () => plain.get("/api/v1/login/methods"),
   });
   const [password, setPassword] = useState("");
-  const passkey = useMutation({ mutationFn: () => addPasskey(deviceName()), onSuccess: onDone });
+  const passkey = useMutation({ mutationFn: () => addPasskey(thisBrowser()), onSuccess: onDone });
   const chosen = useMutation({
     mutationFn: () => api.put("/api/v1/me/password", { body: { password } }),
     onSuccess: onDone,
@@ -83,12 +83,4 @@ export function KeysPage({ onDone }: { onDone: () => void }) {
       </Button>
     </Frame>
   );
-}
-
-/** What a passkey of this device is called until somebody renames it. */
-function deviceName(): string {
-  const { userAgent } = navigator;
-  const system = /iPhone|iPad|Android|Windows|Mac OS|Linux/.exec(userAgent)?.[0] ?? "this device";
-  const browser = /Edg|Firefox|Chrome|Safari/.exec(userAgent)?.[0] ?? "a browser";
-  return `${browser.replace("Edg", "Edge")} on ${system.replace("Mac OS", "Mac")}`;
 }
