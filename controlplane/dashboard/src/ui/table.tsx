@@ -267,8 +267,8 @@ function HeaderCell<T>({
         <button
           type="button"
           className={classes(
-            "inline-flex items-center gap-1 hover:text-ink",
-            column.align === "end" && "flex-row-reverse",
+            "inline-flex gap-1 hover:text-ink",
+            column.align === "end" ? "flex-row-reverse items-baseline" : "items-center",
           )}
           onClick={() => onSort(mine?.down ? null : { key: column.key, down: mine !== null })}
         >

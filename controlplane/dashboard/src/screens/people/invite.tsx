@@ -29,8 +29,9 @@ export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () =
   const realms = useQuery(allRealms).data?.items.map((one) => one.id) ?? [];
   const places = realms.filter((one) => mayIn(matrix, me, "invitations.write", one));
   const [chosen, setChosen] = useState(realm ?? "");
+  const mayEverywhere = mayIn(matrix, me, "invitations.write", null);
   // The first place there is, until somebody has chosen another.
-  const place = chosen || places[0] || "";
+  const place = chosen || places[0] || (mayEverywhere ? EVERYWHERE : "");
   const roles = rolesToGive(matrix, me, place === EVERYWHERE ? null : place);
   const [wanted, setWanted] = useState("member");
   const role = roles.some((one) => one.name === wanted) ? wanted : (roles.at(-1)?.name ?? "");
@@ -103,9 +104,7 @@ export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () =
                   {`realm ${inert(one)}`}
                 </option>
               ))}
-              {mayIn(matrix, me, "invitations.write", null) && (
-                <option value={EVERYWHERE}>every realm</option>
-              )}
+              {mayEverywhere && <option value={EVERYWHERE}>every realm</option>}
             </Select>
           )}
         </Field>
