@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -11,6 +15,7 @@ from tests.browser.chromium import Watch, watched
 from tests.browser.conftest import Open, dashboard_url
 from tests.browser.people import OWNER_PASSWORD, add_authenticator, sign_in
 from tests.interaction.system import System
+from tests.servers.oidc import run_provider
 
 pytestmark = pytest.mark.usefixtures("packages")
 MakeSystem = Callable[..., System]
@@ -149,3 +154,39 @@ def origin_of(page: Page) -> str:
 def allow_refusals(watch: Watch) -> None:
     """Browsers write an error for each request that is refused; here that is what is tested."""
     watch.allowed += ["the server responded with a status of 40", "net::ERR_"]
+
+
+def test_somebody_comes_in_by_a_provider_and_who_is_in_no_group_does_not(
+    browser: Browser, packages: Path, tmp_path: Path, oidc_modules: Path
+) -> None:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = int(one.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
+    with run_provider(oidc_modules, f"{url}/api/v1/login/oidc/test/callback") as issuer:
+        provider = {
+            "name": "test",
+            "title": "Example Works",
+            "issuer": issuer,
+            "client_id": "writ",
+            "client_secret": "a secret of the client",
+            "roles": {"engineers": "default:manager"},
+        }
+        with System(tmp_path, WRIT_OIDC=json.dumps([provider])) as system:
+            system.hub.start(port=port)
+            for person, name in (("eve", None), ("ada", "ada")):
+                # Not watched: here the way leads to another host, and back.
+                with browser.new_context(base_url=url) as context:
+                    page = context.new_page()
+                    page.goto("/")
+                    page.get_by_role("link", name="Continue with Example Works").click()
+                    page.locator("input[name=login]").fill(person)
+                    page.locator("input[name=password]").fill("any")
+                    page.get_by_role("button", name="Sign-in").click()
+                    page.get_by_role("button", name="Continue").click()
+                    page.wait_for_url(re.compile(f"^{re.escape(url)}/"))
+                    if name is None:
+                        assert context.request.get("/api/v1/me").status == 401
+                    else:
+                        expect(page.get_by_role("heading", name="Home")).to_be_visible()
+                        expect(page.get_by_text(name, exact=True)).to_be_visible()

@@ -68,9 +68,15 @@ class Hub:
         """DID of the hub."""
         return str(self.made["hubDid"])
 
-    def start(self, *, fault: str | None = None, **env: str) -> WritProcess:
-        """Serve; afterwards requests are answered at `url`, the same one as before."""
+    def start(
+        self, *, fault: str | None = None, port: int | None = None, **env: str
+    ) -> WritProcess:
+        """Serve; afterwards requests are answered at `url`, the same one as before.
+
+        `port` is for who had to know the address first, such as a provider to come back from.
+        """
         assert self.process is None or not self.process.running
+        self._port = self._port if port is None else port
         words = ["hub", "run", "--data-dir", str(self.folder), "--port", str(self._port)]
         armed = {"WRIT_FAULT": fault} if fault else {}
         self.process = WritProcess(
