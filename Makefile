@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss cluster model lock docs screenshots clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock docs screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -78,6 +78,11 @@ fuzz-rest: $(VENV)/.dev ## ten minutes of hostile requests to every operation, o
 
 faults: $(VENV)/.dev ## kill -9 at every named point, on both databases, many times over
 	@WRIT_FAULT_ROUNDS=10 $(BIN)/python -m pytest tests/faults -q --timeout=1800
+
+SEEDS ?= 100
+
+simulate: $(VENV)/.dev ## SEEDS (100) lives of hub and agent in a simulated world (SEED=n: from that one on)
+	@$(BIN)/python -m tests.simulator --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 SOAK_MINUTES ?= 60
 
