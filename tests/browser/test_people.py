@@ -166,7 +166,7 @@ def test_a_key_is_made_shown_once_used_and_revoked(open_page: Open, owned_fleet:
 
 def test_a_service_account_has_its_key_and_ends_by_its_typed_name(open_page: Open) -> None:
     with open_page("/people") as (page, _):
-        page.get_by_role("button", name="Add").click()
+        page.get_by_role("button", name="Add", exact=True).click()
         page.get_by_label("Name *").fill("ci")
         page.get_by_role("dialog").get_by_label("member").check()
         page.get_by_role("dialog").get_by_role("button", name="Add").click()
