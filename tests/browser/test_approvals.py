@@ -17,7 +17,7 @@ from tests.browser.conftest import Open
 from tests.browser.people import OWNER_PASSWORD, sign_in
 from tests.interaction.fixtures import Fleet
 from tests.interaction.people import invite_person
-from tests.interaction.system import System
+from tests.interaction.system import TERMINAL, System
 
 pytestmark = pytest.mark.usefixtures("packages")
 SIZES = pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "390"])
@@ -184,6 +184,48 @@ def test_two_people_see_one_outcome(owned_fleet: Fleet, open_as: Any, approver: 
         second.keyboard.press("Escape")
         expect(second.get_by_text("Denied: it does not happen")).to_be_visible()
     assert owned_fleet.system.end(asked["intentId"])["state"] == "refused"
+
+
+def test_two_people_have_to_approve_and_each_counts_once(
+    owned_fleet: Fleet, open_as: Any, approver: str
+) -> None:
+    system = owned_fleet.system
+    asked = ask(owned_fleet, "whoami")
+    invite_person(system, f"{approver}-too", "approver", OWNER_PASSWORD)
+    path = f"/approvals/{asked['id']}"
+    with open_as(approver, path) as (first, watch), open_as(f"{approver}-too", path) as (second, _):
+        tab = first.context.new_page()
+        watch.attach(tab)
+        tab.goto("/approvals")
+        row = tab.get_by_role("list", name="Waiting").locator(f"a[href$='{asked['id']}']")
+        expect(row).to_contain_text("0 of 2")
+        make_key(first)
+        first.get_by_role("button", name="Approve…").click()
+        first.get_by_role("dialog").get_by_role("button", name="Sign: approve").click()
+        # Everybody sees the progress, and who has decided is not asked again, in no tab.
+        for page in (first, second):
+            expect(page.get_by_text("1 of 2 people have approved")).to_be_visible()
+        expect(row).to_contain_text("1 of 2")
+        expect(first.get_by_text("You have approved: 1 more person must approve")).to_be_visible()
+        row.click()
+        expect(tab.get_by_text("You have approved")).to_be_visible()
+        expect(tab.get_by_role("button", name="Approve…")).to_be_disabled()
+        screenshot(first, "approvals-one-of-two")
+        assert state_of(system, asked) == "pending"
+        assert system.rest.get(f"/intents/{asked['intentId']}")["state"] not in TERMINAL
+
+        second.get_by_role("button", name="Approve…").click()
+        second.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
+        for page in (first, second, tab):
+            expect(page.get_by_text("2 of 2 people have approved")).to_be_visible()
+            expect(page.get_by_text("Approved: it may happen, once")).to_be_visible()
+    ended = system.end(asked["intentId"])
+    assert ended["state"] == "succeeded", ended["result"]
+    decisions = [parse_document(one) for one in ended["documents"]["approvals"]]
+    counted = parse_document(ended["documents"]["result"]).payload["approvals"]
+    assert sorted(counted) == sorted(one.id for one in decisions)
+    assert len({one.payload["approver"] for one in decisions}) == 2
+    assert system.hub.did in {one.sender_did for one in decisions}
 
 
 def test_what_differs_from_the_last_approved_call_is_shown_and_hostile_text_is_inert(

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from controlplane.audit.kinds import KINDS
 from protocol.checkpoint import seal_checkpoint
-from tests.browser.accessibility import check_accessible
+from tests.browser.accessibility import check_accessible, check_fits
 from tests.browser.chromium import PHONE, SCHEMES, WIDE, pictures, screenshot
 from tests.browser.conftest import Open
 from tests.interaction.fixtures import Fleet
@@ -67,7 +67,7 @@ def test_a_record_that_was_cut_short_does_not_hold(open_page: Open) -> None:
         expect(page.get_by_role("alert")).to_contain_text("does not hold")
 
 
-def test_another_root_is_not_believed(open_page: Open) -> None:
+def test_another_root_is_said_loudly_and_believed_only_when_compared(open_page: Open) -> None:
     other = "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
 
     def lie(route: Route) -> None:
@@ -78,9 +78,31 @@ def test_another_root_is_not_believed(open_page: Open) -> None:
         verify(page)
         expect(page.get_by_text("The record holds")).to_be_visible()
         page.keyboard.press("Escape")
+        alarm = page.get_by_role("alert").filter(has_text="another root than this browser trusts")
+        expect(alarm).to_be_hidden()
         page.route(re.compile(r"/\.well-known/writ\.json"), lie)
+        page.reload()
+        expect(alarm).to_be_visible()
         verify(page)
-        expect(page.get_by_role("alert")).to_contain_text("other_root")
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("other_root")
+        page.keyboard.press("Escape")
+        alarm.get_by_role("button", name="Compare…").click()
+        asked = page.get_by_role("dialog", name="Trust another root?")
+        expect(asked).to_contain_text("z6Mk haXg BZDv")
+        pictures(page, "root-changed")
+        trust = asked.get_by_role("button", name="Trust the new root")
+        asked.get_by_label(re.compile("to confirm")).fill("EGta2do")
+        expect(trust).to_be_disabled()
+        asked.get_by_label(re.compile("to confirm")).fill("EGta2doK")
+        trust.click()
+        expect(alarm).to_be_hidden()
+        # The hub lied: what the real root signed is now refused, and the real one is the other.
+        verify(page)
+        expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("bad_checkpoint")
+        page.keyboard.press("Escape")
+        page.unroute_all()
+        page.reload()
+        expect(alarm).to_be_visible()
 
 
 def test_a_fork_is_seen_by_the_browser_and_put_on_the_record(
@@ -88,21 +110,21 @@ def test_a_fork_is_seen_by_the_browser_and_put_on_the_record(
 ) -> None:
     system = owned_fleet.system
     with open_page("/audit") as (page, _):
-        verify(page)
-        expect(page.get_by_text("The record holds")).to_be_visible()
-        page.keyboard.press("Escape")
+        expect(page.get_by_text("This browser remembers the record from now on")).to_be_visible()
+        system.run(owned_fleet.worker, "echo", say="one more")
+        page.reload()
+        expect(page.get_by_text("The record has only grown since")).to_be_visible()
         # Another record of which this browser has seen three entries, signed by the log's own key.
         name = page.evaluate("Object.keys(localStorage).find(one => one.startsWith('writ record'))")
         origin = page.evaluate("name => localStorage.getItem(name)", name).partition("\n")[0]
         other = seal_checkpoint(origin, 3, b"\x07" * 32, system.hub.key("log"))
         page.evaluate("([name, note]) => localStorage.setItem(name, note)", [name, other])
-        verify(page)
-        found = page.get_by_role("dialog").get_by_role("alert")
+        page.reload()
+        found = page.get_by_role("alert").filter(has_text="log_fork")
         expect(found).to_contain_text("does not contain the 3 this browser saw")
         check_accessible(page, axe)
         pictures(page, "audit-fork")
         found.get_by_role("button", name="I know why").click()
-        page.keyboard.press("Escape")
         verify(page)
         expect(page.get_by_text("The record holds")).to_be_visible()
         page.keyboard.press("Escape")
@@ -132,6 +154,7 @@ def test_everybody_can_use_it(open_page: Open, axe: str, size: dict[str, int], s
     with open_page("/audit", size=size, scheme=scheme) as (page, _):
         expect(page.get_by_role("table", name="Entries of the record")).to_be_visible()
         check_accessible(page, axe)
+        check_fits(page)
         screenshot(page, f"audit-{size['width']}-{scheme}")
         page.get_by_role("table").get_by_role("button").first.click()
         page.get_by_text(re.compile("Verified by this browser|Not verified")).wait_for()

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from protocol.envelope import parse_document
 from tests.browser.chromium import Watch, watched
 from tests.browser.conftest import Open, dashboard_url
 from tests.browser.people import OWNER_PASSWORD, add_authenticator, sign_in
+from tests.interaction.people import invite_person
 from tests.interaction.system import System
 from tests.servers.oidc import run_provider
 
@@ -32,6 +34,13 @@ def test_a_passkey_from_the_first_link_to_the_step_up(
     make_system: MakeSystem, browser: Browser
 ) -> None:
     system = make_system()
+    approval = {"people": 1, "from": ["approver"], "withinSeconds": 600}
+    rule = {"id": "ask", "effect": "allow", "actions": ["echo"], "approval": approval}
+    agent = system.agent("worker", policy={"rules": [rule], "limits": {}})
+    body = {"target": {"agent": agent.did}, "action": "echo", "params": {}}
+    # Somebody else's order: who gives one does not decide about it.
+    other = invite_person(system, "olga", "operator", OWNER_PASSWORD)
+    asked = system.pending_approval(other.post("/intents", body)["intents"][0]["id"])
     with watched(browser, dashboard_url(system)) as (page, watch):
         add_authenticator(page)
         page.goto(link_of(system))
@@ -64,6 +73,19 @@ def test_a_passkey_from_the_first_link_to_the_step_up(
             "/api/v1/login/device/token", data={"deviceCode": begun["deviceCode"]}
         )
         assert polled.json()["user"]["name"] == "admin"
+
+        # The hub vouches for a decision only after the passkey was shown again.
+        page.goto(f"/approvals/{asked['id']}")
+        page.get_by_role("button", name="Approve…").click()
+        page.get_by_role("dialog", name="Approve this call?").get_by_role(
+            "button", name="Approve", exact=True
+        ).click()
+        dialog.get_by_role("button", name="Use a passkey").click()
+        expect(page.get_by_text("Approved: it may happen, once")).to_be_visible()
+    ended = system.end(asked["intentId"])
+    assert ended["state"] == "succeeded", ended["result"]
+    [decision] = [parse_document(one) for one in ended["documents"]["approvals"]]
+    assert decision.sender_did == system.hub.did
 
 
 def test_a_link_signs_in_once(make_system: MakeSystem, browser: Browser) -> None:

@@ -34,6 +34,13 @@ POLICY: dict[str, Any] = {
             "approval": {"people": 1, "from": ["approver"], "withinSeconds": 600},
         },
         {
+            "id": "two-approve",
+            "effect": "allow",
+            "actions": ["shell.exec"],
+            "when": 'params.argv[0] == "whoami"',
+            "approval": {"people": 2, "from": ["*", "approver"], "withinSeconds": 600},
+        },
+        {
             "id": "approve-at-once",
             "effect": "allow",
             "actions": ["shell.exec"],

@@ -14,6 +14,7 @@ import { Logo } from "./logo.tsx";
 import { NotFound } from "./not_found.tsx";
 import { Keys, Palette } from "./palette.tsx";
 import { PersonMenu } from "./person_menu.tsx";
+import { RootAlarm } from "./root_alarm.tsx";
 import { homeOf, type KnownScreen, SCREENS } from "./screens.ts";
 
 const TITLES = { work: null, trust: "Trust", people: "Organisation" } as const;
@@ -45,6 +46,7 @@ export function Shell() {
       {wide ? <SideBar /> : <TopBar />}
       <div className="flex min-w-0 flex-col max-md:pb-[calc(3.5rem+env(safe-area-inset-bottom))]">
         <ConnectionBanner />
+        <RootAlarm />
         <main ref={main} id="main" tabIndex={-1} className="min-w-0 flex-1 outline-none">
           <Crash key={screen}>
             <Suspense fallback={<Waiting lines={6} />}>

@@ -45,7 +45,10 @@ export function Decide({ approval }: { approval: ApprovalView }) {
   const pending = approval.state === "pending";
   const may = me.permissions.includes("approvals.decide");
   const way = ways.open[0];
-  const ready = pending && may && way !== undefined && !own.isPending;
+  const mine = approval.decisions.find(
+    (one) => one.approver === me.subject || one.approver === usable?.key.did,
+  );
+  const ready = pending && may && way !== undefined && !own.isPending && mine === undefined;
   useHotkeys(
     ready
       ? [
@@ -62,7 +65,11 @@ export function Decide({ approval }: { approval: ApprovalView }) {
       <div className="flex flex-wrap items-center gap-3">
         <div className="min-w-0 flex-1 basis-64">
           <p className="font-medium">
-            {pending ? headline(way, ways.needsKey) : outcome(approval)}
+            {!pending
+              ? outcome(approval)
+              : mine
+                ? `You have approved: ${missingWords(approval.missing)}`
+                : headline(way, ways.needsKey)}
           </p>
           {pending && <p className="text-xs text-muted">{ways.accepts}</p>}
         </div>
@@ -110,6 +117,9 @@ function headline(way: Way | undefined, needsKey: boolean): string {
   return needsKey ? "You need a key of your own" : "You cannot decide this";
 }
 
+const missingWords = (left: number): string =>
+  `${left} more ${left === 1 ? "person" : "people"} must approve`;
+
 function outcome({ state, decisions }: ApprovalView): string {
   if (state === "approved") return "Approved: it may happen, once";
   if (state === "denied") return "Denied: it does not happen";
@@ -136,9 +146,7 @@ function Answer({ approval, approve, way, usable, lent, onClose }: AnswerProps) 
     onSuccess: (decided) => {
       client.setQueryData(["approvals", "one", approval.id], decided);
       void client.invalidateQueries({ queryKey: ["approvals"] });
-      const left = decided.missing;
-      const rest =
-        left > 0 ? `${left} more ${left === 1 ? "person" : "people"} must approve.` : undefined;
+      const rest = decided.missing > 0 ? `${missingWords(decided.missing)}.` : undefined;
       toast(approve ? "Approved" : "Denied", approve ? rest : "It does not happen.");
       onClose();
     },

@@ -13,6 +13,7 @@ import { Empty, Failed, Note, Waiting } from "../../ui/notes.tsx";
 import { type Column, DataTable } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { Assurance, EntryDrawer } from "./entry.tsx";
+import { Memory } from "./memory.tsx";
 import {
   exportAddress,
   FAMILIES,
@@ -27,13 +28,13 @@ const COLUMNS: ReadonlyArray<Column<LeafView>> = [
   {
     key: "kind",
     header: "What",
-    width: "minmax(10rem, 2fr)",
+    width: "minmax(7.5rem, 2fr)",
     cell: (entry) => <span className="font-medium">{inert(entry.kind)}</span>,
   },
   {
     key: "actor",
     header: "Who",
-    width: "minmax(8rem, 2fr)",
+    width: "minmax(6rem, 2fr)",
     cell: (entry) => <Who id={entry.actor} />,
   },
   {
@@ -109,6 +110,7 @@ export default function Audit() {
       }
       flush
     >
+      <Memory />
       <Forks />
       <FilterBar
         filters={filters}

@@ -89,6 +89,32 @@ async function compareWithSeen(
   }
 }
 
+/** How many entries this browser had seen, null for none, and how many the record has now. */
+export interface Growth {
+  readonly before: number | null;
+  readonly now: number;
+}
+
+/** Whether the record has only grown since this browser last looked; throws `LogFork` if not. */
+export const growth = queryOptions({
+  // No event makes it stale: it is asked when the screen is opened.
+  queryKey: ["settings", "record-growth"],
+  staleTime: 60_000,
+  retry: false,
+  queryFn: async ({ signal }): Promise<Growth> => {
+    const root = await rootToTrust(signal);
+    const before = seenRecord(hubUrl("").href);
+    const given = await api.get("/api/v1/audit/checkpoint", { signal });
+    const key = await logKey(given.logDelegation, root);
+    const checkpoint = await verifyCheckpoint(given.checkpoint, key);
+    if (checkpoint === null)
+      throw new Refused("bad_checkpoint", "the checkpoint is not signed by the root's log");
+    await compareWithSeen(before, { note: given.checkpoint, checkpoint, logKey: key }, signal);
+    const seen = before === null ? null : await verifyCheckpoint(before, key);
+    return { before: seen?.size ?? null, now: checkpoint.size };
+  },
+});
+
 /** Hand the hub the proof; a hub that does not take it changes nothing about what was seen here. */
 async function reportFork({ seenBefore, shownNow }: LogFork): Promise<boolean> {
   return api.post("/api/v1/audit/fork-reports", { body: { seenBefore, shownNow } }).then(

@@ -77,7 +77,7 @@ function Fork({ fork }: { fork: LogFork }) {
           setForgotten(true);
         }}
       >
-        {forgotten ? "Forgotten: verify again" : "I know why: forget what was seen"}
+        {forgotten ? "Forgotten: look again" : "I know why: forget what was seen"}
       </Button>
     </div>
   );
@@ -116,7 +116,11 @@ function shown(outcome: Outcome) {
       </div>
     );
   }
-  const { error } = outcome;
+  return <NotVerified error={outcome.error} />;
+}
+
+/** Why something of the record does not hold, as loudly as it is; a fork with its proof. */
+export function NotVerified({ error }: { error: unknown }) {
   const code = error instanceof Refused ? error.code : asProblem(error).code;
   return (
     <div role="alert" className="flex gap-2 rounded-md bg-bad-ground px-3 py-2 text-bad">

@@ -131,7 +131,11 @@ test("a circle of parents, which no agent would take, does not hang", () => {
 });
 
 const ASKED = { agent: "did:key:worker", action: "files.read", realm: "default" };
-const RIGHTS = { own: new Set(["user:boss"]), submit: new Set(["user:ann", "user:boss"]) };
+const RIGHTS = {
+  own: new Set(["user:boss"]),
+  submit: new Set(["user:ann", "user:boss"]),
+  machines: ["ci"],
+};
 const who = (facts: Facts) =>
   waysTo(ASKED, facts, RIGHTS, NOW).map((one) => `${one.how} ${one.who}`);
 
@@ -149,6 +153,7 @@ test("everybody whose chain covers the order is found, and nobody else", () => {
   assert.deepEqual(who(facts), [
     `root ${ROOT}`,
     "hub user:boss",
+    "machine ci",
     "person user:ann",
     "key did:key:key",
     "agent did:key:helper",

@@ -178,6 +178,17 @@ export function useMembers(realm: string, enabled: boolean) {
   });
 }
 
+/** The newest API keys that this person sees: their own, and those they may end. */
+export function useMachineKeys() {
+  const may = useCan("keys.read");
+  return useQuery({
+    queryKey: ["people", "machine-keys"],
+    enabled: may,
+    retry: false,
+    queryFn: ({ signal }) => api.get("/api/v1/api-keys", { query: { limit: A_PAGE }, signal }),
+  });
+}
+
 export function useRoles() {
   return useQuery({
     queryKey: ["people", "roles"],

@@ -12,10 +12,10 @@ import {
   standingOf,
 } from "./authority.ts";
 
-export type How = "root" | "hub" | "person" | "key" | "agent";
+export type How = "root" | "hub" | "machine" | "person" | "key" | "agent";
 
 export interface Way {
-  /** The party: a DID, or `user:<uuid>`. */
+  /** The party: a DID, `user:<uuid>` or, of a machine, its API key's name. */
   readonly who: string;
   readonly how: How;
   /** From the root to what counts; null for the root itself. */
@@ -36,9 +36,11 @@ export interface Rights {
   readonly own: ReadonlySet<string>;
   /** People whom the hub lets order in this realm; null where nobody says. */
   readonly submit: ReadonlySet<string> | null;
+  /** Names of the API keys by which machines order here, as far as this person sees them. */
+  readonly machines: readonly string[];
 }
 
-const ORDER: readonly How[] = ["root", "hub", "person", "key", "agent"];
+const ORDER: readonly How[] = ["root", "hub", "machine", "person", "key", "agent"];
 
 export function waysTo(question: Question, facts: Facts, rights: Rights, now: number): Way[] {
   const digests = byDigest(facts);
@@ -83,23 +85,27 @@ export function waysTo(question: Question, facts: Facts, rights: Rights, now: nu
     caller: facts.root,
     onBehalfOf: null,
   };
-  const own =
+  const inHubsName = (who: string, how: How): Way[] =>
     hubChain === null
       ? []
-      : [...rights.own].map(
-          (who): Way => ({
+      : [
+          {
             ...root,
             who,
-            how: "hub",
+            how,
             chain: hubChain,
-            conditions: conditionsOf(hubChain as Chain),
+            conditions: conditionsOf(hubChain),
             throughHub: true,
             caller: facts.hub,
-          }),
-        );
+          },
+        ];
+  const own = [...rights.own].flatMap((who) => inHubsName(who, "hub"));
+  const machines = rights.machines.flatMap((name) => inHubsName(name, "machine"));
   // The hub's own word covers what their grants would.
   const others = [...byWho.values()].filter((one) => !own.some((hub) => hub.who === one.who));
-  return [root, ...own, ...others].sort((a, b) => ORDER.indexOf(a.how) - ORDER.indexOf(b.how));
+  return [root, ...own, ...machines, ...others].sort(
+    (a, b) => ORDER.indexOf(a.how) - ORDER.indexOf(b.how),
+  );
 }
 
 /** Fewer conditions first; then what also counts where an operator has to sign. */

@@ -15,12 +15,14 @@ import { inert } from "../../ui/inert.ts";
 import { Empty, Note, ProblemNote, Waiting } from "../../ui/notes.tsx";
 import { isObject } from "../../ui/schema.ts";
 import { type Facts, nameOf } from "./authority.ts";
-import { useMembers, useRoles } from "./queries.ts";
+import { useMachineKeys, useMembers, useRoles } from "./queries.ts";
 import { type Rights, type Way, waysTo } from "./ways.ts";
 
 /** Each is a question to the hub. */
 const MOST_ASKED = 24;
 const MOST_SHOWN = 50;
+/** The permission by which machines order. */
+const ORDER_ANYTHING = "intents.submit.any";
 
 export function WhoCan({ facts, onOpen }: { facts: Facts; onOpen: (link: string) => void }) {
   const [params, setParams] = useSearchParams();
@@ -212,6 +214,7 @@ function Answer({
 const HOW: Record<Way["how"], string> = {
   root: "whoever holds the root's key, with any order it signs",
   hub: "in the hub's own name, as an administrator",
+  machine: "an API key that orders in the hub's own name",
   person: "on the hub's word that it is them",
   key: "with orders that this key signs",
   agent: "as another agent that orders this one",
@@ -233,7 +236,9 @@ function WayRow({
   return (
     <li className="flex flex-col gap-1 border-line px-4 py-3 not-first:border-t">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
-        <b className="font-medium">{nameOf(way.who, facts)}</b>
+        <b className="font-medium">
+          {way.how === "machine" ? inert(way.who) : nameOf(way.who, facts)}
+        </b>
         <span className="text-muted">{HOW[way.how]}</span>
         <span className="ml-auto">
           <VerdictBadge verdict={verdict} />
@@ -297,8 +302,8 @@ function Limits({
           </li>
         )}
         <li>
-          Machines: an API key with a role orders in the hub's name, and the hub lists keys to their
-          owners only. So does whoever runs the hub's machine.
+          API keys of machines that you may not see, and whoever runs the hub's machine: they order
+          in the hub's name.
         </li>
         <li>Managers of the realm may also order on behalf of the people listed.</li>
         <li>Delegations that the hub was never shown, and those of realms you do not see.</li>
@@ -320,7 +325,25 @@ function useRights(facts: Facts, realm: string): { rights: Rights; waiting: bool
   const may = useCan("members.read");
   const members = useMembers(realm, may);
   const roles = useRoles();
+  const keys = useMachineKeys();
   const rights = useMemo((): Rights => {
+    const orderers = new Set(
+      roles.data?.items.flatMap((one) =>
+        one.permissions.includes(ORDER_ANYTHING) ? one.name : [],
+      ),
+    );
+    const machines = (keys.data?.items ?? [])
+      .filter((one) => one.kind === "machine" && one.revokedAt === null)
+      .filter((one) => one.expiresAt === null || Date.parse(one.expiresAt) > Date.now())
+      .filter((one) => one.realm === null || one.realm === realm)
+      .filter(
+        ({ roles: held, scopes }) =>
+          (held.length === 0 || held.some((role) => orderers.has(role))) &&
+          (scopes.length === 0
+            ? held.length > 0
+            : scopes.some((one) => one === "*" || `${ORDER_ANYTHING}.`.startsWith(`${one}.`))),
+      )
+      .map((one) => one.name);
     const holders = new Set(
       roles.data?.items.flatMap((one) =>
         one.permissions.includes("intents.submit") ? one.name : [],
@@ -331,15 +354,15 @@ function useRights(facts: Facts, realm: string): { rights: Rights; waiting: bool
       .filter(([, one]) => one.roles.some((role) => role === "owner" || role === "admin"))
       .map(([id]) => id);
     if (!members.data || !roles.data || facts.people === null)
-      return { own: new Set(own), submit: null };
+      return { own: new Set(own), submit: null, machines };
     const everywhere = people
       .filter(([, one]) => one.roles.some((role) => holders.has(role)))
       .map(([id]) => id);
     const here = members.data.items
       .filter((one) => one.state === "active" && holders.has(one.role))
       .map((one) => `user:${one.user}`);
-    return { own: new Set(own), submit: new Set([...everywhere, ...here]) };
-  }, [facts, members.data, roles.data]);
+    return { own: new Set(own), submit: new Set([...everywhere, ...here]), machines };
+  }, [facts, realm, members.data, roles.data, keys.data]);
   return { rights, waiting: (members.isPending && members.isFetching) || roles.isPending };
 }
 
