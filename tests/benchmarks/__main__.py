@@ -25,6 +25,7 @@ from typing import Any
 
 from tests.benchmarks import (
     agent_cost,
+    appenders,
     crowd,
     dashboard,
     goals,
@@ -34,7 +35,7 @@ from tests.benchmarks import (
     several,
 )
 from tests.benchmarks.interleaved import Rounds, reason_of, tell
-from tests.benchmarks.machine import LOAD_CPU
+from tests.benchmarks.machine import LOAD_CPU, on_all_cores
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
 LOOKS = Path("bench-report")
@@ -133,12 +134,22 @@ class Run:
         place = self.folder / "several"
         place.mkdir()
         args = self.args
-        return await several.run(place, args.rounds, args.seconds, self.chance)
+        found = await several.run(place, args.rounds, args.seconds, self.chance)
+        tell("  one row that all lock: storage alone, with the record and without")
+
+        def measure_storage() -> Facts:
+            with on_all_cores():
+                return appenders.measure(1 if args.quick else 3, args.seconds, (1, 2))
+
+        alone = await asyncio.to_thread(measure_storage)
+        return found | {
+            f"units a second of storage alone, {name}": one for name, one in alone.items()
+        }
 
     async def _dashboard(self) -> Facts:
         def measure() -> Facts:
-            os.sched_setaffinity(0, range(os.cpu_count() or 1))  # a browser is many processes
-            return dashboard.measure()
+            with on_all_cores():  # a browser is many processes
+                return dashboard.measure()
 
         return await asyncio.to_thread(measure)
 

@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from storage.database import Database
 from storage.unit_of_work import UnitOfWork
@@ -61,6 +63,31 @@ def run_cell(url: str, processes: int, seconds: float, with_record: bool) -> flo
     return sum(done) / seconds
 
 
+def measure(rounds: int, seconds: float, counts: Sequence[int]) -> dict[str, dict[str, Any]]:
+    """Return units per second by number of processes, with the record and without."""
+    server = PostgresServer()
+    figures: dict[tuple[int, bool], list[float]] = {}
+    try:
+        server.sql("CREATE DATABASE bench")
+        for _ in range(rounds):
+            cells = [(count, kept) for count in counts for kept in (True, False)]
+            random.shuffle(cells)
+            for count, kept in cells:
+                rate = run_cell(server.url("bench"), count, seconds, kept)
+                figures.setdefault((count, kept), []).append(rate)
+    finally:
+        server.remove()
+    rows: dict[str, dict[str, Any]] = {}
+    for count in counts:
+        kept, left = (statistics.median(figures[count, one]) for one in (True, False))
+        rows[f"{count} processes"] = {
+            "with record": round(kept),
+            "without": round(left),
+            "share": round(kept / left, 2),
+        }
+    return rows
+
+
 def main() -> None:
     """Print a table on stderr and the same as JSON on stdout."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -72,25 +99,10 @@ def main() -> None:
     if args.child:
         print(asyncio.run(write(args.child, args.seconds, args.with_record)))
         return
-    server = PostgresServer()
-    figures: dict[tuple[int, bool], list[float]] = {}
-    try:
-        server.sql("CREATE DATABASE bench")
-        for _ in range(args.rounds):
-            cells = [(count, kept) for count in (1, 2, 4) for kept in (True, False)]
-            random.shuffle(cells)
-            for count, kept in cells:
-                rate = run_cell(server.url("bench"), count, args.seconds, kept)
-                figures.setdefault((count, kept), []).append(rate)
-    finally:
-        server.remove()
-    rows = []
-    for count in (1, 2, 4):
-        kept, left = (statistics.median(figures[count, one]) for one in (True, False))
-        rows.append({"processes": count, "with record": round(kept), "without": round(left)})
-        print(
-            f"{count} processes: {kept:7.0f}/s, {left:7.0f}/s without the record", file=sys.stderr
-        )
+    rows = measure(args.rounds, args.seconds, (1, 2, 4))
+    for name, row in rows.items():
+        told = f"{row['with record']:7}/s, {row['without']:7}/s without the record"
+        print(f"{name}: {told}", file=sys.stderr)
     print(json.dumps({"cores": os.cpu_count(), "rows": rows}))
 
 

@@ -267,9 +267,10 @@ def _of_several(several: Facts | None, missing: str) -> Iterable[Row]:
         reason = ""
         if row:
             reason = (
-                f"{row['cores']} cores: with one process, hub and database use "
-                f"{row['coresOfHubsAndDatabaseWithOne']} of them and agents and clients the rest, "
-                f"so a second process finds no free core; an order costs hubs and database "
+                f"of {row['cores']} cores hub and database used "
+                f"{row['coresOfHubsAndDatabaseWithOne']} with one process and "
+                f"{row['coresOfHubsAndDatabaseWithTwo']} with two; agents and clients need the "
+                f"rest, so a second process finds no free core; an order costs hubs and database "
                 f"{row['cpuMicrosecondsPerOrderOfOne']} us of CPU with one and "
                 f"{row['cpuMicrosecondsPerOrderOfTwo']} us with two"
             )

@@ -10,7 +10,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from protocol.keys import SigningKey
@@ -25,6 +26,17 @@ PYTHON_LOOPS = 20_000
 def pinned(cpu: int, command: list[str]) -> list[str]:
     """Return `command` held to one core."""
     return ["taskset", "-c", str(cpu), *command]
+
+
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Let this thread, and what it starts inside the block, run anywhere."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.benchmarks import goals
 from tests.benchmarks.hub_process import Client, System
-from tests.benchmarks.machine import LOAD_CPU, Calibrator
+from tests.benchmarks.machine import LOAD_CPU, Calibrator, on_all_cores
 from tests.benchmarks.orders import Cell, check_ledger, measure
 from tests.servers.nats import NatsServer
 from tests.servers.postgres import PostgresServer
@@ -73,10 +73,11 @@ async def run(folder: Path, rounds: int, seconds: float, chance: random.Random) 
     with ExitStack() as stack:
         by = Calibrator()
         stack.callback(by.stop)
-        database = PostgresServer()
-        stack.callback(database.remove)
-        bus = NatsServer()
-        stack.callback(bus.remove)
+        with on_all_cores():
+            database = PostgresServer()
+            stack.callback(database.remove)
+            bus = NatsServer()
+            stack.callback(bus.remove)
         url = database.url(database.create())
         places = [folder / "first", folder / "second"]
         for place in places:
