@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 WINDOW_DOCUMENTS = 256
 """Documents on their way to one agent without its acknowledgement."""
+REMEMBERED_BYTES = 8_192
+"""The longest order whose row is remembered until its result; longer ones are read back."""
 RETRY_SECONDS = 1.0
 """Until the outbox is looked at again when the database could not answer."""
 
@@ -245,7 +247,8 @@ class Dispatcher:
         ):
             record, wire = lane.handed.popleft()
             lane.unacked[record.id] = now
-            lane.sent[record.id] = record
+            if len(wire) <= REMEMBERED_BYTES:
+                lane.sent[record.id] = record
             if len(lane.sent) > WINDOW_DOCUMENTS:  # what takes long is read from the database
                 del lane.sent[next(iter(lane.sent))]
             faults.reach("intent_before_send")
