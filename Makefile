@@ -46,15 +46,17 @@ hub: $(VENV)/.hub dashboard ## a hub on http://127.0.0.1:8080
 test: $(VENV)/.dev chromium dashboard ## every test, against real servers
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
 
-# Debian's browser for the dashboard's tests, where we may install it; elsewhere they are skipped by
-# name. WRIT_TEST_CHROME names another.
+# Debian's browser for the dashboard's tests, where we may install it; elsewhere another one is taken,
+# or they are skipped by name. WRIT_TEST_CHROME names yours.
+SHELL_PACKAGE := chromium-headless-shell
 chromium:
-	@command -v $${WRIT_TEST_CHROME:-chromium} >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+	@command -v $${WRIT_TEST_CHROME:-$(SHELL_PACKAGE)} >/dev/null 2>&1 \
 	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 \
-	    && echo "installing chromium for the dashboard's tests ..." >&2 \
-	    && { apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1 \
+	    && echo "installing $(SHELL_PACKAGE) for the dashboard's tests ..." >&2 \
+	    && { apt-get install -y -qq --no-install-recommends $(SHELL_PACKAGE) >/dev/null 2>&1 \
 	      || { apt-get update -qq >/dev/null 2>&1 \
-	        && apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1; }; }; } \
+	        && apt-get install -y -qq --no-install-recommends $(SHELL_PACKAGE) >/dev/null 2>&1; }; }; } \
+	  || command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
 	  || echo "no chromium: the dashboard's tests will be skipped" >&2
 
 check: $(VENV)/.dev ## format, lint, types, import contracts

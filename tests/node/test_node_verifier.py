@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
+from tests.browser.chromium import ARGUMENTS, find_chromium
 from tests.node.conftest import HERE, NODE
 
 VECTORS = HERE.parents[1] / "protocol" / "vectors"
 SHARED = HERE.parents[2] / "shared" / "vectors"
 FROM_ELSEWHERE = {"jcs", "wycheproof_ed25519.json", "ed25519_speccheck.json"}
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 def run(*arguments: str | Path) -> tuple[int, list[dict[str, Any]]]:
@@ -97,15 +97,14 @@ def page_url(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_real_browser_judges_them_the_same(page_url: str) -> None:
-    if not CHROMIUM.exists():
-        pytest.skip(f"CHROMIUM ABSENT: no {CHROMIUM}; the vectors DID NOT RUN in a browser")
+    path = find_chromium()
+    if path is None:
+        pytest.skip("CHROMIUM ABSENT: the vectors DID NOT RUN in a browser")
     from playwright.sync_api import sync_playwright
 
     _, contents = run("--content")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         page = browser.new_page()
         page.goto(f"{page_url}/index.html")
         reports = page.evaluate(
