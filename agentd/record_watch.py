@@ -25,12 +25,15 @@ from protocol.delegation import Link, verify_link
 from protocol.envelope import Envelope, parse_document
 from protocol.errors import Error, NotAuthorisedError, OldVersionError, ProofError
 from protocol.keys import PublicKey
+from protocol.limits import CloseCode
 from protocol.messages import CheckpointProof, CheckpointRequest, Delegation
 from protocol.verification import Verified
 
 LOG_ACTION: Final = "writ.log"
 MAX_UNPROVEN_CONNECTIONS: Final = 3
 """So often a connection may end before the proof has come; then none is expected any more."""
+ASKS: Final = 3
+"""So often a connection is asked for it: the hub's database may have been away the first time."""
 
 
 class RecordWatch:
@@ -54,6 +57,7 @@ class RecordWatch:
         self._wanted: Checkpoint | None = None
         self._wanted_text = ""
         self._newest_text: str | None = None
+        self._asked = 0
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         wire = get_fact(state.reader, LOG_DELEGATION)
@@ -202,19 +206,31 @@ class RecordWatch:
         await self._state.write(lambda connection: set_fact(connection, PROOF_OWED, fact))
 
     async def _ask(self, kept: Checkpoint, seen: Checkpoint, text: str) -> None:
-        request = CheckpointRequest.model_validate({"from": kept.size, "to": seen.size})
-        if not self._outlet.send(request):
-            return
-        self._wanted, self._wanted_text = seen, text
-        self._timer = asyncio.get_running_loop().call_later(self._proof_seconds, self._too_late)
-        if self._owed() is None:
+        self._wanted, self._wanted_text, self._asked = seen, text, 0
+        if not self._say(kept, seen):
+            self._wanted = None
+        elif self._owed() is None:
             await self._owe(0, text)
 
-    def _too_late(self) -> None:
-        wanted = self._wanted
-        self._stop_waiting()
-        if wanted is not None and self._outlet.online:
-            self._start(self._on_fork(f"no proof for the record of {wanted.size}"))
+    def _say(self, kept: Checkpoint, seen: Checkpoint) -> bool:
+        request = CheckpointRequest.model_validate({"from": kept.size, "to": seen.size})
+        if not self._outlet.send(request):
+            return False
+        self._asked += 1
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._proof_seconds / ASKS, self._not_proven)
+        return True
+
+    def _not_proven(self) -> None:
+        """Ask once more, or try another connection: a hub that is too busy is no liar yet."""
+        self._timer = None
+        wanted, kept_text, link = self._wanted, self.text, self._outlet.link
+        if wanted is None or kept_text is None or link is None:
+            return
+        if self._asked < ASKS and self._say(parse_checkpoint(kept_text), wanted):
+            return
+        log("warning", "record_unproven", size=wanted.size)
+        link.close(CloseCode.DEADLINE, "no proof for the record")
 
     def _start(self, work: Awaitable[None]) -> None:
         async def run() -> None:

@@ -11,6 +11,7 @@ import pytest
 from agentd.connection import End, Outcome
 from agentd.errors import HubAddressError, IdentityError
 from agentd.identity import load_identity, load_root, prepare_next_key
+from agentd.record_watch import ASKS, MAX_UNPROVEN_CONNECTIONS
 from agentd.settings import AgentSettings, parse_hub_address, parse_hub_addresses
 from agentd.supervisor import decide_delay_seconds
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
@@ -158,12 +159,31 @@ async def test_an_unproven_record_is_a_fork(hub: HubDouble, agent_here: MakeAgen
     hub.send_log = True
     hub.checkpoint = hub.grow(3)
     hub.answer_proofs = False
-    async with agent_here(checkpoint_proof_seconds=0.2) as agent:
+    async with agent_here(checkpoint_proof_seconds=0.3) as agent:
         await agent.state("online")
         await hub.send(hub.pong(hub.grow(4)))
         await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+        assert len(hub.received.registers) >= MAX_UNPROVEN_CONNECTIONS
+        assert len(hub.received.of(CheckpointRequest)) == MAX_UNPROVEN_CONNECTIONS * ASKS
+        await hub.until(lambda: hub.online)
         result = await hub.result(await hub.order("echo", {}))
     assert result["error"]["code"] == "quarantined"
+
+
+async def test_a_hub_that_is_long_in_proving_its_record_is_no_liar(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.send_log = True
+    hub.checkpoint = hub.grow(3)
+    hub.answer_proofs = False
+    async with agent_here(checkpoint_proof_seconds=0.6) as agent:
+        await agent.state("online")
+        await hub.send(hub.pong(hub.grow(4)))
+        await hub.until(lambda: len(hub.received.registers) >= 2)
+        hub.answer_proofs = True
+        await hub.until(lambda: hub.online)
+        assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
+        assert not [line for line in agent.lines if line.get("quarantined")]
 
 
 async def test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it(
