@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock docs screenshots clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock docs looks screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -120,6 +120,9 @@ lock: $(VENV)/.dev ## resolve requirements/*.txt anew (hashes, no addresses)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra s3 pyproject.toml requirements/build.in -o requirements/hub.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra hub --extra postgres --extra s3 --extra nats --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
+
+looks: $(VENV)/.dev chromium dashboard ## the dashboard's tests, every page in each scheme at each width
+	@WRIT_ALL_LOOKS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest tests/browser -q
 
 screenshots: $(VENV)/.dev chromium dashboard ## take the pictures of the dashboard's docs anew
 	@mkdir -p build/screenshots

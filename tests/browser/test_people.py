@@ -65,7 +65,7 @@ def test_somebody_is_invited_comes_in_and_can_be_found(
         link = shown.locator("code").inner_text()
         shown.get_by_role("button", name="I have it").click()
         rows = page.get_by_role("table", name="Invitations")
-        expect(rows.get_by_role("button", name="operator")).to_be_visible()
+        expect(rows.get_by_role("row", name="operator default open").first).to_be_visible()
         assert link not in page.content()
 
         url = dashboard_url(owned_fleet.system)

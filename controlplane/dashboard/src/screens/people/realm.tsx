@@ -105,7 +105,8 @@ function RealmActions({ realm }: { realm: RealmView }) {
     onSuccess: () => {
       toast(`Realm ${inert(realm.id)} is gone`);
       navigate("/people/realms");
-      void client.invalidateQueries({ queryKey: ["people"] });
+      // Not fetched by this page any more: it asks for what is gone. The next one asks when it shows.
+      void client.invalidateQueries({ queryKey: ["people"], refetchType: "none" });
     },
   });
   return (

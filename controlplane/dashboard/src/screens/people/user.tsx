@@ -165,7 +165,7 @@ function UserActions({ user }: { user: UserView }) {
     onSuccess: () => {
       toast(`${name} is removed`);
       navigate("/people");
-      void client.invalidateQueries({ queryKey: ["people"] });
+      void client.invalidateQueries({ queryKey: ["people"], refetchType: "none" });
     },
   });
   const own = user.id === me.id;
