@@ -87,6 +87,7 @@ class Connection:
         "did",
         "effects",
         "heard_at",
+        "is_guarded",
         "lane",
         "name",
         "penalty",
@@ -121,6 +122,7 @@ class Connection:
         self.base_url = base_url
         self.settings = settings
         self.database = database
+        self.is_guarded = False
         self.effects = EffectQueue(database, lambda lost: self.superseded(replaced=lost.replaced))
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)
         self.penalty = TokenBucket(1, REFUSED_FRAMES_BURST, now)
@@ -213,6 +215,7 @@ class Connection:
     def guard(self, guard: Callable[[UnitOfWork], None]) -> None:
         """Begin every later write that is made for this connection with `guard`."""
         self.database = self.database.guarded(guard)
+        self.is_guarded = True
         self.effects.use(self.database)
 
     def superseded(self, *, replaced: bool) -> None:

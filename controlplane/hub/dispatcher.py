@@ -101,10 +101,11 @@ class Dispatcher:
         """Whether an order for `did` may be put on disk as dispatched, and handed over then.
 
         Only to an agent that is online here, reads what it is sent and is owed nothing else: what
-        was queued before must not be overtaken.
+        was queued before must not be overtaken. And only where no other process of the hub may
+        have the agent by now: there it is said by units that begin with the connection's guard.
         """
         connection = self._registry.get(did)
-        if connection is None or self._stopped:
+        if connection is None or self._stopped or connection.is_guarded:
             return False
         lane = connection.lane
         owed = lane.wanted or lane.starved or lane.task is not None or bool(lane.handed)

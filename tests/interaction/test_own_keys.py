@@ -135,8 +135,8 @@ def test_where_an_operator_must_sign_a_key_lent_by_the_hub_does_not_count(fleet:
         "approval": {"people": 1, "from": ["*"], "withinSeconds": 3, "operatorSigned": True},
     }
     person = enrol(invite(system, "approver"))
-    with system.agent("strict", policy={"rules": [rule], "limits": {}}) as agent:
-        intent = system.order(agent, "echo", text="strict")
+    with system.agent("asks-operators", policy={"rules": [rule], "limits": {}}) as agent:
+        intent = system.order(agent, "echo", text="asks-operators")
         asked = system.pending_approval(intent)
         assert asked["signed"]
         assert sign(system, person, asked, approved=True).status == 403

@@ -70,7 +70,9 @@ def test_it_has_at_most_twenty_packages_and_25_megabytes(base: Path) -> None:
     size = sum(
         path.stat().st_size
         for path in site.rglob("*")
-        if path.is_file() and not path.relative_to(site).parts[0].startswith(not_ours)
+        if path.is_file()
+        and path.parent.name != "__pycache__"  # Python's own copies: 9 MB more once it has them
+        and not path.relative_to(site).parts[0].startswith(not_ours)
     )
     assert size <= MAX_BYTES, f"{size / 2**20:.1f} MiB"
 
