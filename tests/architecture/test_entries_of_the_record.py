@@ -12,6 +12,7 @@ ROOM = Path(controlplane.__file__).parent
 OF_THE_HUB = {
     "api_key.created",  # the first one, made on the hub's own machine
     "audit.erased",
+    "audit.fork_reported",  # the whole record is in question
     "device_login.approved",
     "device_login.denied",
     "delegation.issued",  # by the root itself, to the hub, its log and the first operator
