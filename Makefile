@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock docs looks screenshots clean chromium
+.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock long docs looks screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -43,8 +43,11 @@ hub: $(VENV)/.hub dashboard ## a hub on http://127.0.0.1:8080
 	@$(BIN)/writ hub run
 
 # Hundreds of processes are started: what they import has to be compiled once, not by each.
-test: $(VENV)/.dev chromium dashboard ## every test, against real servers
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q
+test: $(VENV)/.dev chromium dashboard ## the tests, against real servers, within twenty minutes
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "not long"
+
+long: $(VENV)/.dev chromium dashboard ## what `make test` leaves out to keep within its time
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(TESTS) -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m long
 
 # Debian's browser for the dashboard's tests, where we may install it; elsewhere another one is taken,
 # or they are skipped by name. WRIT_TEST_CHROME names yours.
@@ -122,7 +125,7 @@ lock: $(VENV)/.dev ## resolve requirements/*.txt anew (hashes, no addresses)
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 
 looks: $(VENV)/.dev chromium dashboard ## the dashboard's tests, every page in each scheme at each width
-	@WRIT_ALL_LOOKS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest tests/browser -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest tests/browser -q
 
 screenshots: $(VENV)/.dev chromium dashboard ## take the pictures of the dashboard's docs anew
 	@mkdir -p build/screenshots

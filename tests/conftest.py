@@ -13,13 +13,48 @@ pytest_plugins = [
 ]
 
 
+LONG = (
+    "tests/cluster/test_killed_processes.py::test_agents_of_a_dead",
+    "tests/cluster/test_killed_processes.py::test_another_hubs",
+    "tests/controlplane/cli/test_commands.py::test_a_hub_is_examined_backed_up",
+    "tests/controlplane/rest/test_fuzz.py::",
+    "tests/controlplane/test_notifications.py::test_mail_that_is_not_taken",
+    "tests/controlplane/test_secrets_at_rest.py::test_a_rotation_killed",
+    "tests/faults/test_bad_network.py::",
+    "tests/faults/test_clock_jumps.py::",
+    "tests/faults/test_kill_agent.py::test_every_order_ends_once_whatever_the_agent_was_doing[p",
+    "tests/faults/test_kill_hub.py::test_every_order_ends_once_whatever_the_hub_was_doing[p",
+    "tests/faults/test_kill_hub_webhooks.py::test_every_event_arrives_whenever_the_hub_was_killed[p",
+    "tests/faults/test_loss.py::",
+    "tests/interaction/test_canaries.py::test_no_secret_is_found_in_plain_wherever_it_was_put_in[p",
+    "tests/interaction/test_continuity.py::",
+    "tests/interaction/test_key_changes.py::",
+    "tests/interaction/test_peers.py::test_a_",
+    "tests/interaction/test_policies.py::test_a_broken_file",
+    "tests/interaction/test_witness.py::",
+    "tests/simulator/",
+    "tests/smoke/",
+    "tests/soak/",
+)
+"""What `make test` leaves to `make long`, so that it keeps within its time: each stands for a
+promise of which shorter tests show a part. Both belong to a release."""
+
+
+LOOKS = ("[light-390]", "[dark-1280]", "[dark-390]")
+"""Of a page's four looks `make test` has the first, `make looks` and `make long` the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first, so that no worker is left alone with one at the end."""
-    long = (
+    """Mark the long tests; put long files first, so that no worker is left alone at the end."""
+    first = (
         "tests/browser/",
         "tests/cluster/",
         "tests/faults/",
         "tests/interaction/",
         "tests/smoke/",
     )
-    items.sort(key=lambda item: not item.nodeid.startswith(long))
+    for item in items:
+        if item.nodeid.startswith(LONG) or item.nodeid.endswith(LOOKS):
+            item.add_marker(pytest.mark.long)
+    items.sort(key=lambda item: not item.nodeid.startswith(first))

@@ -17,20 +17,10 @@ from tests.browser.people import enter
 from tests.interaction.fixtures import Fleet
 from tests.interaction.system import System
 
-ALL_LOOKS = bool(os.environ.get("WRIT_ALL_LOOKS") or os.environ.get("WRIT_SCREENSHOTS"))
-"""Whether every page is looked at in each scheme at each width, not in each of both once."""
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 Opened = tuple[Page, Watch]
 Open = Callable[..., AbstractContextManager[Opened]]
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, except in `make looks`, a second look in one scheme, or at one width."""
-    left_out = [one for one in items if one.name.endswith(("[light-390]", "[dark-1280]"))]
-    if left_out and not ALL_LOOKS:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [one for one in items if one not in set(left_out)]
 
 
 @pytest.fixture(scope="package")
