@@ -4,14 +4,7 @@ import { type ReactNode, useEffect } from "react";
 import { Link } from "wouter";
 import { classes } from "../ui/classes.ts";
 
-export function Page({
-  title,
-  about,
-  actions,
-  back,
-  flush = false,
-  children,
-}: {
+export interface PageProps {
   title: string;
   /** Under the title, small. */
   about?: ReactNode;
@@ -22,7 +15,9 @@ export function Page({
   /** Its content goes to the edges, as tables do. */
   flush?: boolean;
   children: ReactNode;
-}) {
+}
+
+export function Page({ title, about, actions, back, flush = false, children }: PageProps) {
   useEffect(() => {
     document.title = `${title} · Writ`;
   }, [title]);

@@ -1,28 +1,29 @@
 // Bringing an agent in: a token that works once, the command to run there, and waiting for it.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, LoaderCircle } from "lucide-react";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { Link } from "wouter";
 import { api } from "../../api/client.ts";
 import { useEvents } from "../../api/freshness.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { IssuedTokenView } from "../../api/schema.gen.ts";
 import { allRealms } from "../../people/realms.ts";
 import { Button } from "../../ui/button.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Checkbox, Field, Select, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { LifetimeField, type Lifetimes } from "../../ui/lifetime.tsx";
+import { Note } from "../../ui/notes.tsx";
 import { Countdown } from "../../ui/time.tsx";
 
-const LIFETIMES = [
+const LIFETIMES: Lifetimes = [
   [900, "15 minutes"],
   [3_600, "1 hour"],
   [86_400, "1 day"],
   [7 * 86_400, "7 days"],
   [30 * 86_400, "30 days"],
-] as const;
+];
 
 export function EnrolDialog({
   open,
@@ -36,7 +37,6 @@ export function EnrolDialog({
 
 function Enrol({ onClose }: { onClose: () => void }) {
   const client = useQueryClient();
-  const form = useId();
   const [name, setName] = useState("");
   const [seconds, setSeconds] = useState(900);
   const [realm, setRealm] = useState("");
@@ -58,97 +58,71 @@ function Enrol({ onClose }: { onClose: () => void }) {
   });
   if (make.data) return <Waiting token={make.data} name={name.trim()} onClose={onClose} />;
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Enrol an agent"
       description="You get one command to run where the work is. It dials out; nothing has to be opened there."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={make.isPending}>
-            Make the command
-          </Button>
-        </>
-      }
+      verb="Make the command"
+      sending={make}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
+      <Field
+        label="Its name"
+        hint="The token then counts for this name only; * stands for anything."
       >
-        <Field
-          label="Its name"
-          hint="The token then counts for this name only; * stands for anything."
-        >
+        {(props) => (
+          <TextInput
+            {...props}
+            autoComplete="off"
+            spellCheck={false}
+            placeholder="build-1"
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
+      </Field>
+      {realms.length > 1 && (
+        <Field label="Its realm">
+          {(props) => (
+            <Select {...props} value={realm} onChange={(event) => setRealm(event.target.value)}>
+              <option value="">default</option>
+              {realms
+                .filter((one) => one.id !== "default")
+                .map((one) => (
+                  <option key={one.id} value={one.id}>
+                    {inert(one.id)}
+                  </option>
+                ))}
+            </Select>
+          )}
+        </Field>
+      )}
+      <LifetimeField
+        label="The token counts for"
+        lifetimes={LIFETIMES}
+        seconds={seconds}
+        onChange={setSeconds}
+      />
+      <Checkbox
+        label="Enrol it without asking me again"
+        hint="Whoever has the token is in: leave this off to compare fingerprints first."
+        checked={auto}
+        onChange={(event) => setAuto(event.target.checked)}
+      />
+      {auto && (
+        <Field label="It may then do" hint="Actions, such as files.* echo. Empty: nothing yet.">
           {(props) => (
             <TextInput
               {...props}
               autoComplete="off"
               spellCheck={false}
-              placeholder="build-1"
-              value={name}
-              onChange={(event) => setName(event.target.value)}
+              placeholder="files.* echo"
+              value={allowed}
+              onChange={(event) => setAllowed(event.target.value)}
             />
           )}
         </Field>
-        {realms.length > 1 && (
-          <Field label="Its realm">
-            {(props) => (
-              <Select {...props} value={realm} onChange={(event) => setRealm(event.target.value)}>
-                <option value="">default</option>
-                {realms
-                  .filter((one) => one.id !== "default")
-                  .map((one) => (
-                    <option key={one.id} value={one.id}>
-                      {inert(one.id)}
-                    </option>
-                  ))}
-              </Select>
-            )}
-          </Field>
-        )}
-        <Field label="The token counts for">
-          {(props) => (
-            <Select
-              {...props}
-              value={seconds}
-              onChange={(event) => setSeconds(Number(event.target.value))}
-            >
-              {LIFETIMES.map(([one, word]) => (
-                <option key={one} value={one}>
-                  {word}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        <Checkbox
-          label="Enrol it without asking me again"
-          hint="Whoever has the token is in: leave this off to compare fingerprints first."
-          checked={auto}
-          onChange={(event) => setAuto(event.target.checked)}
-        />
-        {auto && (
-          <Field label="It may then do" hint="Actions, such as files.* echo. Empty: nothing yet.">
-            {(props) => (
-              <TextInput
-                {...props}
-                autoComplete="off"
-                spellCheck={false}
-                placeholder="files.* echo"
-                value={allowed}
-                onChange={(event) => setAllowed(event.target.value)}
-              />
-            )}
-          </Field>
-        )}
-        {make.error && <ProblemNote problem={asProblem(make.error)} />}
-      </form>
-    </Dialog>
+      )}
+    </FormDialog>
   );
 }
 

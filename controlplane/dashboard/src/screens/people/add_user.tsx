@@ -1,15 +1,13 @@
 // Somebody new without an invitation: who comes by a provider, or an account for a program.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { UserView } from "../../api/schema.gen.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
-import { Field, Select, TextInput } from "../../ui/field.tsx";
-import { ProblemNote } from "../../ui/notes.tsx";
+import { Field, Select } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { toast } from "../../ui/toasts.tsx";
+import { EmailField, NameField } from "./fields.tsx";
 import { type UserKind, useRoleMatrix } from "./queries.ts";
 import { RoleBoxes } from "./role_boxes.tsx";
 import { rolesToGive } from "./standing.ts";
@@ -28,7 +26,6 @@ export function AddUserDialog({
 }) {
   const client = useQueryClient();
   const me = useMe();
-  const form = useId();
   const [kind, setKind] = useState<UserKind>("service");
   const [name, setName] = useState("");
   const [email, setEmail] = useState("");
@@ -50,76 +47,34 @@ export function AddUserDialog({
     },
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Add somebody"
       dismissible={name === ""}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={add.isPending}>
-            Add
-          </Button>
-        </>
-      }
+      verb="Add"
+      sending={add}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          add.mutate();
-        }}
-      >
-        <Field label="What it is" hint={HINTS[kind]}>
-          {(props) => (
-            <Select
-              {...props}
-              value={kind}
-              onChange={(event) => setKind(event.target.value as UserKind)}
-            >
-              <option value="service">A service account</option>
-              <option value="person">A person</option>
-            </Select>
-          )}
-        </Field>
-        <Field label="Name" hint="Letters, digits and . _ @ + -" required>
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              maxLength={100}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        {kind === "person" && (
-          <Field label="E-mail">
-            {(props) => (
-              <TextInput
-                {...props}
-                type="email"
-                autoComplete="off"
-                value={email}
-                onChange={(event) => setEmail(event.target.value)}
-              />
-            )}
-          </Field>
+      <Field label="What it is" hint={HINTS[kind]}>
+        {(props) => (
+          <Select
+            {...props}
+            value={kind}
+            onChange={(event) => setKind(event.target.value as UserKind)}
+          >
+            <option value="service">A service account</option>
+            <option value="person">A person</option>
+          </Select>
         )}
-        <RoleBoxes
-          legend="Roles in every realm"
-          roles={rolesToGive(useRoleMatrix(), me, null)}
-          held={[]}
-          chosen={roles}
-          onChange={setRoles}
-        />
-        {add.error && <ProblemNote problem={asProblem(add.error)} />}
-      </form>
-    </Dialog>
+      </Field>
+      <NameField hint="Letters, digits and . _ @ + -" required value={name} onChange={setName} />
+      {kind === "person" && <EmailField value={email} onChange={setEmail} />}
+      <RoleBoxes
+        legend="Roles in every realm"
+        roles={rolesToGive(useRoleMatrix(), me, null)}
+        held={[]}
+        chosen={roles}
+        onChange={setRoles}
+      />
+    </FormDialog>
   );
 }

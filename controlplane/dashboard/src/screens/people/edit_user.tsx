@@ -1,16 +1,14 @@
 // Name, address and roles of somebody, changed over the version one has seen.
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { UserView } from "../../api/schema.gen.ts";
 import { session } from "../../api/session.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
-import { Field, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { Note } from "../../ui/notes.tsx";
+import { EmailField, NameField } from "./fields.tsx";
 import { useRoleMatrix } from "./queries.ts";
 import { RoleBoxes } from "./role_boxes.tsx";
 import { rolesToGive } from "./standing.ts";
@@ -24,7 +22,6 @@ export function EditUserDialog({
   onClose: () => void;
   onDone: () => void;
 }) {
-  const form = useId();
   const me = useMe();
   const own = user.id === me.id;
   // What was seen when this opened: a change by somebody else meanwhile is not written over.
@@ -57,68 +54,30 @@ export function EditUserDialog({
     },
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={`Edit ${inert(seen.name)}`}
       dismissible={!changed && name === seen.name && email === (seen.email ?? "")}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={save.isPending} disabled={emptied}>
-            Save
-          </Button>
-        </>
-      }
+      verb="Save"
+      sending={save}
+      ready={!emptied}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <Field label="Name" hint="Also what they sign in with.">
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              maxLength={100}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
-          label="E-mail"
-          error={emptied ? "An address can be replaced, not taken away." : null}
-        >
-          {(props) => (
-            <TextInput
-              {...props}
-              type="email"
-              autoComplete="off"
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
-          )}
-        </Field>
-        <RoleBoxes
-          legend="Roles in every realm"
-          roles={free}
-          held={seen.roles}
-          chosen={roles}
-          onChange={setRoles}
-        />
-        {own && changed && (
-          <Note tone="wait">These are your own: what you take from yourself others give back.</Note>
-        )}
-        {save.error && <ProblemNote problem={asProblem(save.error)} />}
-      </form>
-    </Dialog>
+      <NameField hint="Also what they sign in with." value={name} onChange={setName} />
+      <EmailField
+        error={emptied ? "An address can be replaced, not taken away." : null}
+        value={email}
+        onChange={setEmail}
+      />
+      <RoleBoxes
+        legend="Roles in every realm"
+        roles={free}
+        held={seen.roles}
+        chosen={roles}
+        onChange={setRoles}
+      />
+      {own && changed && (
+        <Note tone="wait">These are your own: what you take from yourself others give back.</Note>
+      )}
+    </FormDialog>
   );
 }

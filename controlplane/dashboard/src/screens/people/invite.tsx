@@ -1,30 +1,29 @@
 // Inviting somebody into a role: the link is shown once, or sent by mail as well.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import { allRealms } from "../../people/realms.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
-import { Field, Select, TextInput } from "../../ui/field.tsx";
+import { Field, Select } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { LifetimeField, type Lifetimes } from "../../ui/lifetime.tsx";
+import { Note } from "../../ui/notes.tsx";
+import { ShownOnce } from "../../ui/shown_once.tsx";
 import { Countdown } from "../../ui/time.tsx";
+import { EmailField } from "./fields.tsx";
 import { EVERYWHERE, useRoleMatrix } from "./queries.ts";
-import { ShownOnce } from "./shown_once.tsx";
 import { mayIn, rolesToGive } from "./standing.ts";
 
-const LIFETIMES = [
+const LIFETIMES: Lifetimes = [
   [86_400, "1 day"],
   [604_800, "1 week"],
   [2_592_000, "30 days"],
-] as const;
+];
 
 export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () => void }) {
   const client = useQueryClient();
   const me = useMe();
-  const form = useId();
   const matrix = useRoleMatrix();
   const realms = useQuery(allRealms).data?.items.map((one) => one.id) ?? [];
   const places = realms.filter((one) => mayIn(matrix, me, "invitations.write", one));
@@ -68,88 +67,51 @@ export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () =
       </ShownOnce>
     );
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Invite somebody"
       description="You get a link to hand on. They choose their own name and how they sign in."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={invite.isPending}
-            disabled={role === ""}
-          >
-            Make the link
-          </Button>
-        </>
-      }
+      verb="Make the link"
+      sending={invite}
+      ready={role !== ""}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          invite.mutate();
-        }}
-      >
-        <Field label="Into">
-          {(props) => (
-            <Select {...props} value={place} onChange={(event) => setChosen(event.target.value)}>
-              {places.map((one) => (
-                <option key={one} value={one}>
-                  {`realm ${inert(one)}`}
-                </option>
-              ))}
-              {mayEverywhere && <option value={EVERYWHERE}>every realm</option>}
-            </Select>
-          )}
-        </Field>
-        <Field label="As" hint="What each role may do stands under Roles.">
-          {(props) => (
-            <Select {...props} value={role} onChange={(event) => setWanted(event.target.value)}>
-              {roles.map((one) => (
-                <option key={one.name} value={one.name}>
-                  {one.name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        <Field label="E-mail" hint="Optional: the hub sends the link there, if it sends mail.">
-          {(props) => (
-            <TextInput
-              {...props}
-              type="email"
-              autoComplete="off"
-              value={email}
-              onChange={(event) => setEmail(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="It counts for">
-          {(props) => (
-            <Select
-              {...props}
-              value={seconds}
-              onChange={(event) => setSeconds(Number(event.target.value))}
-            >
-              {LIFETIMES.map(([one, word]) => (
-                <option key={one} value={one}>
-                  {word}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        {role === "owner" && (
-          <Note tone="wait">An owner may do everything, also to you and to what you own.</Note>
+      <Field label="Into">
+        {(props) => (
+          <Select {...props} value={place} onChange={(event) => setChosen(event.target.value)}>
+            {places.map((one) => (
+              <option key={one} value={one}>
+                {`realm ${inert(one)}`}
+              </option>
+            ))}
+            {mayEverywhere && <option value={EVERYWHERE}>every realm</option>}
+          </Select>
         )}
-        {invite.error && <ProblemNote problem={asProblem(invite.error)} />}
-      </form>
-    </Dialog>
+      </Field>
+      <Field label="As" hint="What each role may do stands under Roles.">
+        {(props) => (
+          <Select {...props} value={role} onChange={(event) => setWanted(event.target.value)}>
+            {roles.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+              </option>
+            ))}
+          </Select>
+        )}
+      </Field>
+      <EmailField
+        hint="Optional: the hub sends the link there, if it sends mail."
+        value={email}
+        onChange={setEmail}
+      />
+      <LifetimeField
+        label="It counts for"
+        lifetimes={LIFETIMES}
+        seconds={seconds}
+        onChange={setSeconds}
+      />
+      {role === "owner" && (
+        <Note tone="wait">An owner may do everything, also to you and to what you own.</Note>
+      )}
+    </FormDialog>
   );
 }

@@ -1,23 +1,22 @@
 // A new API key: for whom, what it may do, where, until when; shown once.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useCan, useMe } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import { allRealms } from "../../people/realms.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
 import { Field, Select, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { LifetimeField, type Lifetimes } from "../../ui/lifetime.tsx";
+import { Note } from "../../ui/notes.tsx";
+import { ShownOnce } from "../../ui/shown_once.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { EVERYWHERE, services, useRoleMatrix } from "./queries.ts";
 import { RoleBoxes } from "./role_boxes.tsx";
 import { ScopeBoxes } from "./scope_boxes.tsx";
-import { ShownOnce } from "./shown_once.tsx";
 import { mayIn, rolesToGive } from "./standing.ts";
 
-const LIFETIMES: ReadonlyArray<readonly [seconds: number, word: string]> = [
+const LIFETIMES: Lifetimes = [
   [86_400, "1 day"],
   [2_592_000, "30 days"],
   [7_776_000, "90 days"],
@@ -38,7 +37,6 @@ export function MakeKeyDialog({
 }) {
   const client = useQueryClient();
   const me = useMe();
-  const form = useId();
   const matrix = useRoleMatrix();
   const mayService = useCan("users.write");
   const accounts = useQuery({ ...services, enabled: mayService }).data?.items ?? [];
@@ -78,114 +76,83 @@ export function MakeKeyDialog({
       </ShownOnce>
     );
   return (
-    <Dialog
-      open
+    <FormDialog
       wide
-      onOpenChange={onClose}
       title="New API key"
       dismissible={name === ""}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={make.isPending}
-            disabled={scopes?.length === 0 || (isMachine && roles.length === 0 && scopes === null)}
-          >
-            Make it
-          </Button>
-        </>
-      }
+      verb="Make it"
+      sending={make}
+      ready={scopes === null ? !isMachine || roles.length > 0 : scopes.length > 0}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
-        <Field label="What it is for" required>
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              autoComplete="off"
-              maxLength={100}
-              placeholder="nightly build"
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <div className="grid gap-4 sm:grid-cols-3">
-          <Field label="It acts for">
-            {(props) => (
-              <Select
-                {...props}
-                value={owner}
-                onChange={(event) => setChosen(event.target.value as Owner)}
-              >
-                <option value="me">{me.name} (you)</option>
-                {mayMachine && <option value="machine">a machine, with roles of its own</option>}
-                {accounts.map((one) => (
-                  <option key={one.id} value={`service:${one.name}`}>
-                    {`service ${inert(one.name)}`}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <Field label="In realm">
-            {(props) => (
-              <Select {...props} value={place} onChange={(event) => setPlace(event.target.value)}>
-                <option value={EVERYWHERE}>any</option>
-                {realms.map((one) => (
-                  <option key={one} value={one}>
-                    {inert(one)}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <Field label="It counts for">
-            {(props) => (
-              <Select
-                {...props}
-                value={seconds}
-                onChange={(event) => setSeconds(Number(event.target.value))}
-              >
-                {LIFETIMES.map(([one, word]) => (
-                  <option key={one} value={one}>
-                    {word}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-        </div>
-        {!narrow && (
-          <Note>You make keys for machines only in your own realms: choose one above.</Note>
-        )}
-        {isMachine && (
-          <RoleBoxes
-            legend="Its roles"
-            roles={rolesToGive(matrix, me, realm)}
-            held={[]}
-            chosen={roles}
-            onChange={setRoles}
+      <Field label="What it is for" required>
+        {(props) => (
+          <TextInput
+            {...props}
+            required
+            autoComplete="off"
+            maxLength={100}
+            placeholder="nightly build"
+            value={name}
+            onChange={(event) => setName(event.target.value)}
           />
         )}
-        <ScopeBoxes
-          permissions={matrix.permissions.filter((one) => me.permissions.includes(one.name))}
-          chosen={scopes}
-          onChange={setScopes}
-          all={isMachine ? "All its roles permit" : "All its owner may"}
+      </Field>
+      <div className="grid gap-4 sm:grid-cols-3">
+        <Field label="It acts for">
+          {(props) => (
+            <Select
+              {...props}
+              value={owner}
+              onChange={(event) => setChosen(event.target.value as Owner)}
+            >
+              <option value="me">{me.name} (you)</option>
+              {mayMachine && <option value="machine">a machine, with roles of its own</option>}
+              {accounts.map((one) => (
+                <option key={one.id} value={`service:${one.name}`}>
+                  {`service ${inert(one.name)}`}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        <Field label="In realm">
+          {(props) => (
+            <Select {...props} value={place} onChange={(event) => setPlace(event.target.value)}>
+              <option value={EVERYWHERE}>any</option>
+              {realms.map((one) => (
+                <option key={one} value={one}>
+                  {inert(one)}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        <LifetimeField
+          label="It counts for"
+          lifetimes={LIFETIMES}
+          seconds={seconds}
+          onChange={setSeconds}
         />
-        {make.error && <ProblemNote problem={asProblem(make.error)} />}
-      </form>
-    </Dialog>
+      </div>
+      {!narrow && (
+        <Note>You make keys for machines only in your own realms: choose one above.</Note>
+      )}
+      {isMachine && (
+        <RoleBoxes
+          legend="Its roles"
+          roles={rolesToGive(matrix, me, realm)}
+          held={[]}
+          chosen={roles}
+          onChange={setRoles}
+        />
+      )}
+      <ScopeBoxes
+        permissions={matrix.permissions.filter((one) => me.permissions.includes(one.name))}
+        chosen={scopes}
+        onChange={setScopes}
+        all={isMachine ? "All its roles permit" : "All its owner may"}
+      />
+    </FormDialog>
   );
 }

@@ -9,12 +9,14 @@ import { session } from "../../api/session.ts";
 import { Fact, Facts } from "../../app/page.tsx";
 import { Button, ButtonLink } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
-import { Dialog, Drawer } from "../../ui/dialog.tsx";
-import { Field, Select, TextInput } from "../../ui/field.tsx";
+import { Drawer } from "../../ui/dialog.tsx";
+import { Field, Select } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
 import { ProblemNote } from "../../ui/notes.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { toast } from "../../ui/toasts.tsx";
+import { NameField } from "./fields.tsx";
 import { useCanIn, useRoleMatrix } from "./queries.ts";
 import { outranks, rolesToGive } from "./standing.ts";
 
@@ -126,7 +128,6 @@ export function MemberDrawer({ member, onClose }: { member: MemberView; onClose:
 export function AddMemberDialog({ realm, onClose }: { realm: string; onClose: () => void }) {
   const client = useQueryClient();
   const me = useMe();
-  const form = useId();
   const roles = rolesToGive(useRoleMatrix(), me, realm);
   const [user, setUser] = useState("");
   const [role, setRole] = useState("member");
@@ -143,56 +144,26 @@ export function AddMemberDialog({ realm, onClose }: { realm: string; onClose: ()
     },
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Add a member"
       description="Somebody you see under People. Everybody else is invited."
       dismissible={user === ""}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={add.isPending}>
-            Add
-          </Button>
-        </>
-      }
+      verb="Add"
+      sending={add}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          add.mutate();
-        }}
-      >
-        <Field label="Name" required>
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              maxLength={100}
-              value={user}
-              onChange={(event) => setUser(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="As">
-          {(props) => (
-            <Select {...props} value={role} onChange={(event) => setRole(event.target.value)}>
-              {roles.map((one) => (
-                <option key={one.name} value={one.name}>
-                  {one.name}
-                </option>
-              ))}
-            </Select>
-          )}
-        </Field>
-        {add.error && <ProblemNote problem={asProblem(add.error)} />}
-      </form>
-    </Dialog>
+      <NameField required value={user} onChange={setUser} />
+      <Field label="As">
+        {(props) => (
+          <Select {...props} value={role} onChange={(event) => setRole(event.target.value)}>
+            {roles.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+              </option>
+            ))}
+          </Select>
+        )}
+      </Field>
+    </FormDialog>
   );
 }

@@ -8,6 +8,7 @@ import { useCan } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { MemberView, RealmView } from "../../api/schema.gen.ts";
 import { Page } from "../../app/page.tsx";
+import { UnloadedPage } from "../../app/unloaded_page.tsx";
 import { Badge } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
@@ -61,21 +62,10 @@ const COLUMNS: ReadonlyArray<Column<MemberView>> = [
 ];
 
 export function RealmPage({ id }: { id: string }) {
-  const { data: realm, error, isPending, refetch } = useQuery(realmOf(id));
+  const query = useQuery(realmOf(id));
+  const realm = query.data;
   const back = { to: "/people/realms", label: "Realms" };
-  if (!realm)
-    return (
-      <Page title="Realm" back={back}>
-        {isPending ? (
-          <Waiting lines={6} />
-        ) : (
-          <Failed
-            error={error}
-            {...(asProblem(error).status === 404 ? {} : { onRetry: () => void refetch() })}
-          />
-        )}
-      </Page>
-    );
+  if (!realm) return <UnloadedPage title="Realm" back={back} query={query} lines={6} />;
   return (
     <Page
       title={`Realm ${inert(realm.id)}`}

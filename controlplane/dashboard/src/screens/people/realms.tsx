@@ -1,17 +1,16 @@
 // The realms there are: walls between which people, agents and orders are apart.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Fence, Plus } from "lucide-react";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { RealmView } from "../../api/schema.gen.ts";
 import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
 import { Field, TextArea, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Empty, Failed, ProblemNote, Waiting } from "../../ui/notes.tsx";
+import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
 import { type Column, DataTable } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { PeopleFrame } from "./frame.tsx";
@@ -86,7 +85,6 @@ export function RealmsPage() {
 
 function NewRealm({ onClose, onMade }: { onClose: () => void; onMade: (id: string) => void }) {
   const client = useQueryClient();
-  const form = useId();
   const [id, setId] = useState("");
   const [description, setDescription] = useState("");
   const make = useMutation({
@@ -97,59 +95,42 @@ function NewRealm({ onClose, onMade }: { onClose: () => void; onMade: (id: strin
     },
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="New realm"
       dismissible={id === "" && description === ""}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" busy={make.isPending}>
-            Make it
-          </Button>
-        </>
-      }
+      verb="Make it"
+      sending={make}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
+      <Field
+        label="Name"
+        hint="It stands in signed documents, so it can never be changed."
+        required
       >
-        <Field
-          label="Name"
-          hint="It stands in signed documents, so it can never be changed."
-          required
-        >
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              placeholder="lab"
-              value={id}
-              onChange={(event) => setId(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field label="What it is for">
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={2}
-              maxLength={1000}
-              value={description}
-              onChange={(event) => setDescription(event.target.value)}
-            />
-          )}
-        </Field>
-        {make.error && <ProblemNote problem={asProblem(make.error)} />}
-      </form>
-    </Dialog>
+        {(props) => (
+          <TextInput
+            {...props}
+            required
+            autoComplete="off"
+            autoCapitalize="none"
+            spellCheck={false}
+            placeholder="lab"
+            value={id}
+            onChange={(event) => setId(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="What it is for">
+        {(props) => (
+          <TextArea
+            {...props}
+            rows={2}
+            maxLength={1000}
+            value={description}
+            onChange={(event) => setDescription(event.target.value)}
+          />
+        )}
+      </Field>
+    </FormDialog>
   );
 }

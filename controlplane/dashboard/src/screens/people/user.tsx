@@ -8,12 +8,13 @@ import { useCan, useMe } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { UserView } from "../../api/schema.gen.ts";
 import { Fact, Facts, Page, Section } from "../../app/page.tsx";
+import { UnloadedPage } from "../../app/unloaded_page.tsx";
 import { Who } from "../../people/who.tsx";
 import { Button, ButtonLink } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Failed, Note, Waiting } from "../../ui/notes.tsx";
+import { Note } from "../../ui/notes.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { toast } from "../../ui/toasts.tsx";
 import { EditUserDialog } from "./edit_user.tsx";
@@ -22,21 +23,10 @@ import { outranks } from "./standing.ts";
 import { UserState } from "./users.tsx";
 
 export function UserPage({ id }: { id: string }) {
-  const { data: user, error, isPending, refetch } = useQuery(userOf(id));
+  const query = useQuery(userOf(id));
+  const user = query.data;
   const back = { to: "/people", label: "People" };
-  if (!user)
-    return (
-      <Page title="Somebody" back={back}>
-        {isPending ? (
-          <Waiting lines={6} />
-        ) : (
-          <Failed
-            error={error}
-            {...(asProblem(error).status === 404 ? {} : { onRetry: () => void refetch() })}
-          />
-        )}
-      </Page>
-    );
+  if (!user) return <UnloadedPage title="Somebody" back={back} query={query} lines={6} />;
   return (
     <Page
       title={inert(user.name)}

@@ -1,15 +1,13 @@
 // Lending: whom, which actions, where, while what, until when. The hub signs inside its own rights.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { IssueBody } from "../../api/schema.gen.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
 import { Field, Select, TextArea, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Note, ProblemNote } from "../../ui/notes.tsx";
+import { Note } from "../../ui/notes.tsx";
 import { toast } from "../../ui/toasts.tsx";
 import type { Facts } from "./authority.ts";
 
@@ -35,7 +33,6 @@ export function LendDialog({
 }) {
   const client = useQueryClient();
   const anybody = useCan("delegations.write.any");
-  const form = useId();
   const people = [...(facts.people ?? [])]
     .filter(([, one]) => one.state === "active")
     .sort(([, a], [, b]) => a.name.localeCompare(b.name));
@@ -70,152 +67,135 @@ export function LendDialog({
       onDone(made.id);
     },
   });
-  const problem = issue.error ? asProblem(issue.error) : null;
   const wide = body.capabilities.some((one) => one.action === "*");
   const powers = body.capabilities.some((one) => one.action.startsWith("writ."));
   const ready = body.subject !== "" && body.capabilities.length > 0;
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       dismissible={actions === ""}
       title="Delegate"
       description="The hub signs it, and no wider than the root has lent to the hub itself."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button type="submit" form={form} look="primary" disabled={!ready} busy={issue.isPending}>
-            Delegate
-          </Button>
-        </>
-      }
+      verb="Delegate"
+      sending={issue}
+      ready={ready}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (ready && !issue.isPending) issue.mutate();
-        }}
-      >
-        <Field label="To" required>
-          {(props) => (
-            <Select {...props} value={subject} onChange={(event) => setSubject(event.target.value)}>
-              {people.map(([id, one]) => (
-                <option key={id} value={id}>
-                  {inert(one.name)}
-                </option>
-              ))}
-              {anybody && <option value="">a key or an agent…</option>}
-            </Select>
-          )}
-        </Field>
-        {toOther && (
-          <Field label="DID of the key or agent" required>
-            {(props) => (
-              <TextInput
-                {...props}
-                required
-                spellCheck={false}
-                placeholder="did:key:z6Mk…"
-                value={other}
-                onChange={(event) => setOther(event.target.value)}
-              />
-            )}
-          </Field>
+      <Field label="To" required>
+        {(props) => (
+          <Select {...props} value={subject} onChange={(event) => setSubject(event.target.value)}>
+            {people.map(([id, one]) => (
+              <option key={id} value={id}>
+                {inert(one.name)}
+              </option>
+            ))}
+            {anybody && <option value="">a key or an agent…</option>}
+          </Select>
         )}
-        <Field
-          label="Actions"
-          required
-          hint="Names or patterns, such as files.read or files.*; several with spaces between."
-        >
+      </Field>
+      {toOther && (
+        <Field label="DID of the key or agent" required>
           {(props) => (
             <TextInput
               {...props}
               required
               spellCheck={false}
-              autoComplete="off"
-              placeholder="files.read"
-              value={actions}
-              onChange={(event) => setActions(event.target.value)}
+              placeholder="did:key:z6Mk…"
+              value={other}
+              onChange={(event) => setOther(event.target.value)}
             />
           )}
         </Field>
-        <div className="grid gap-3 sm:grid-cols-2">
-          <Field label="In realm">
-            {(props) => (
-              <Select {...props} value={realm} onChange={(event) => setRealm(event.target.value)}>
-                {anybody && <option value="">every realm</option>}
-                {facts.realms.map((one) => (
-                  <option key={one} value={one}>
-                    {one}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-          <Field label="Until">
-            {(props) => (
-              <Select
-                {...props}
-                value={days}
-                onChange={(event) => setDays(Number(event.target.value))}
-              >
-                {LIFETIMES.map(([length, says]) => (
-                  <option key={length} value={length}>
-                    {`${says} from now`}
-                  </option>
-                ))}
-              </Select>
-            )}
-          </Field>
-        </div>
-        <Field label="Only at these agents" hint="Names or DIDs. Empty: at every agent there.">
+      )}
+      <Field
+        label="Actions"
+        required
+        hint="Names or patterns, such as files.read or files.*; several with spaces between."
+      >
+        {(props) => (
+          <TextInput
+            {...props}
+            required
+            spellCheck={false}
+            autoComplete="off"
+            placeholder="files.read"
+            value={actions}
+            onChange={(event) => setActions(event.target.value)}
+          />
+        )}
+      </Field>
+      <div className="grid gap-3 sm:grid-cols-2">
+        <Field label="In realm">
+          {(props) => (
+            <Select {...props} value={realm} onChange={(event) => setRealm(event.target.value)}>
+              {anybody && <option value="">every realm</option>}
+              {facts.realms.map((one) => (
+                <option key={one} value={one}>
+                  {one}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+        <Field label="Until">
+          {(props) => (
+            <Select
+              {...props}
+              value={days}
+              onChange={(event) => setDays(Number(event.target.value))}
+            >
+              {LIFETIMES.map(([length, says]) => (
+                <option key={length} value={length}>
+                  {`${says} from now`}
+                </option>
+              ))}
+            </Select>
+          )}
+        </Field>
+      </div>
+      <Field label="Only at these agents" hint="Names or DIDs. Empty: at every agent there.">
+        {(props) => (
+          <TextInput
+            {...props}
+            spellCheck={false}
+            value={agents}
+            onChange={(event) => setAgents(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field label="Only while" hint="CEL, one condition a line; all have to be true.">
+        {(props) => (
+          <TextArea
+            {...props}
+            rows={2}
+            spellCheck={false}
+            className="font-mono text-xs"
+            placeholder={'params.path.startsWith("reports/")'}
+            value={conditions}
+            onChange={(event) => setConditions(event.target.value)}
+          />
+        )}
+      </Field>
+      {toOther && (
+        <Field label="May be lent on" hint="How many links deep; 0: not at all.">
           {(props) => (
             <TextInput
               {...props}
-              spellCheck={false}
-              value={agents}
-              onChange={(event) => setAgents(event.target.value)}
+              type="number"
+              min={0}
+              max={16}
+              value={depth}
+              onChange={(event) => setDepth(Number(event.target.value))}
             />
           )}
         </Field>
-        <Field label="Only while" hint="CEL, one condition a line; all have to be true.">
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={2}
-              spellCheck={false}
-              className="font-mono text-xs"
-              placeholder={'params.path.startsWith("reports/")'}
-              value={conditions}
-              onChange={(event) => setConditions(event.target.value)}
-            />
-          )}
-        </Field>
-        {toOther && (
-          <Field label="May be lent on" hint="How many links deep; 0: not at all.">
-            {(props) => (
-              <TextInput
-                {...props}
-                type="number"
-                min={0}
-                max={16}
-                value={depth}
-                onChange={(event) => setDepth(Number(event.target.value))}
-              />
-            )}
-          </Field>
-        )}
-        {wide && <Note tone="wait">“*” is every action there is and every one to come.</Note>}
-        {powers && (
-          <Note tone="wait">
-            Actions that begin with <code>writ.</code> steer agents: they approve, cancel or change
-            what agents obey.
-          </Note>
-        )}
-        {problem && <ProblemNote problem={problem} />}
-      </form>
-    </Dialog>
+      )}
+      {wide && <Note tone="wait">“*” is every action there is and every one to come.</Note>}
+      {powers && (
+        <Note tone="wait">
+          Actions that begin with <code>writ.</code> steer agents: they approve, cancel or change
+          what agents obey.
+        </Note>
+      )}
+    </FormDialog>
   );
 }

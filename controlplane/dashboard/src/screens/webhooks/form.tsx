@@ -1,15 +1,13 @@
 // Where to send what: a new webhook, or a change of one over the version one has seen.
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { WebhookView } from "../../api/schema.gen.ts";
 import { allRealms } from "../../people/realms.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
 import { Field, Select, TextInput } from "../../ui/field.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
-import { ProblemNote } from "../../ui/notes.tsx";
 import { EventPicker } from "./event_picker.tsx";
 import { EVERYTHING } from "./events.ts";
 
@@ -26,7 +24,6 @@ export function WebhookForm({
   onDone: (webhook: WebhookView) => void;
 }) {
   const client = useQueryClient();
-  const form = useId();
   // What was seen when this opened: a change by somebody else meanwhile is not written over.
   const [seen] = useState(webhook);
   const [url, setUrl] = useState(seen?.url ?? "");
@@ -56,75 +53,54 @@ export function WebhookForm({
     problem?.fields.find((one) => one.pointer.startsWith(pointer))?.detail;
   const told = ["/url", "/events", "/realm"].some((one) => faultOf(one) !== undefined);
   return (
-    <Dialog
-      open
+    <FormDialog
       wide
-      onOpenChange={onClose}
       title={seen === null ? "New webhook" : "Change the webhook"}
       dismissible={url === (seen?.url ?? "") && description === (seen?.description ?? "")}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={save.isPending}
-            disabled={events.length === 0 || url.trim() === ""}
-          >
-            {seen === null ? "Make it" : "Save"}
-          </Button>
-        </>
-      }
+      verb={seen === null ? "Make it" : "Save"}
+      sending={save}
+      ready={events.length > 0 && url.trim() !== ""}
+      toldInside={told}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!save.isPending && events.length > 0) save.mutate();
-        }}
+      <Field
+        label="Address"
+        hint="The hub goes to public addresses only, and to networks its settings allow."
+        error={faultOf("/url")}
+        required
       >
-        <Field
-          label="Address"
-          hint="The hub goes to public addresses only, and to networks its settings allow."
-          error={faultOf("/url")}
-          required
-        >
+        {(props) => (
+          <TextInput
+            {...props}
+            required
+            type="url"
+            inputMode="url"
+            autoComplete="off"
+            spellCheck={false}
+            placeholder="https://ops.example.org/writ"
+            value={url}
+            onChange={(event) => setUrl(event.target.value)}
+          />
+        )}
+      </Field>
+      <div className="grid gap-4 sm:grid-cols-2">
+        {seen === null && (
+          <RealmChoice realm={realm} onChange={setRealm} error={faultOf("/realm")} />
+        )}
+        <Field label="What it is for" hint="For whoever finds it here later.">
           {(props) => (
             <TextInput
               {...props}
-              required
-              type="url"
-              inputMode="url"
               autoComplete="off"
-              spellCheck={false}
-              placeholder="https://ops.example.org/writ"
-              value={url}
-              onChange={(event) => setUrl(event.target.value)}
+              maxLength={500}
+              value={description}
+              onChange={(event) => setDescription(event.target.value)}
             />
           )}
         </Field>
-        <div className="grid gap-4 sm:grid-cols-2">
-          {seen === null && (
-            <RealmChoice realm={realm} onChange={setRealm} error={faultOf("/realm")} />
-          )}
-          <Field label="What it is for" hint="For whoever finds it here later.">
-            {(props) => (
-              <TextInput
-                {...props}
-                autoComplete="off"
-                maxLength={500}
-                value={description}
-                onChange={(event) => setDescription(event.target.value)}
-              />
-            )}
-          </Field>
-        </div>
-        <EventPicker patterns={events} onChange={setEvents} error={faultOf("/events")} />
-        {problem && !told && <ProblemNote problem={problem} />}
-      </form>
-    </Dialog>
+      </div>
+      <EventPicker patterns={events} onChange={setEvents} error={faultOf("/events")} />
+    </FormDialog>
   );
 }
 

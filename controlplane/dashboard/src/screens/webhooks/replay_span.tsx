@@ -1,13 +1,10 @@
 // Sending again what was owed in a span of time: to a receiver that has lost what it had taken.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
-import { asProblem } from "../../api/problem.ts";
 import type { WebhookView } from "../../api/schema.gen.ts";
-import { Button } from "../../ui/button.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
 import { Checkbox, Field, TextInput } from "../../ui/field.tsx";
-import { ProblemNote } from "../../ui/notes.tsx";
+import { FormDialog } from "../../ui/form_dialog.tsx";
 import { toast } from "../../ui/toasts.tsx";
 
 const HOUR_MS = 3_600_000;
@@ -25,7 +22,6 @@ function momentOf(field: string): string | null {
 
 export function ReplaySpan({ webhook, onClose }: { webhook: WebhookView; onClose: () => void }) {
   const client = useQueryClient();
-  const form = useId();
   const [from, setFrom] = useState(() => fieldOf(Date.now() - HOUR_MS));
   const [to, setTo] = useState("");
   const [arrived, setArrived] = useState(true);
@@ -53,67 +49,45 @@ export function ReplaySpan({ webhook, onClose }: { webhook: WebhookView; onClose
     },
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title="Replay a span of time"
       description="Each event keeps its id, so that a receiver can tell what it has had."
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={replay.isPending}
-            disabled={since === null || backwards}
-          >
-            Send again
-          </Button>
-        </>
-      }
+      verb="Send again"
+      sending={replay}
+      ready={since !== null && !backwards}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (since !== null && !backwards && !replay.isPending) replay.mutate();
-        }}
+      <Field label="From" required>
+        {(props) => (
+          <TextInput
+            {...props}
+            type="datetime-local"
+            required
+            value={from}
+            onChange={(event) => setFrom(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field
+        label="Before"
+        hint="Empty: until now."
+        error={backwards ? "This is not after the beginning." : null}
       >
-        <Field label="From" required>
-          {(props) => (
-            <TextInput
-              {...props}
-              type="datetime-local"
-              required
-              value={from}
-              onChange={(event) => setFrom(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
-          label="Before"
-          hint="Empty: until now."
-          error={backwards ? "This is not after the beginning." : null}
-        >
-          {(props) => (
-            <TextInput
-              {...props}
-              type="datetime-local"
-              value={to}
-              onChange={(event) => setTo(event.target.value)}
-            />
-          )}
-        </Field>
-        <Checkbox
-          label="What has arrived too"
-          hint="Without it: dead letters only."
-          checked={arrived}
-          onChange={(event) => setArrived(event.target.checked)}
-        />
-        {replay.error && <ProblemNote problem={asProblem(replay.error)} />}
-      </form>
-    </Dialog>
+        {(props) => (
+          <TextInput
+            {...props}
+            type="datetime-local"
+            value={to}
+            onChange={(event) => setTo(event.target.value)}
+          />
+        )}
+      </Field>
+      <Checkbox
+        label="What has arrived too"
+        hint="Without it: dead letters only."
+        checked={arrived}
+        onChange={(event) => setArrived(event.target.checked)}
+      />
+    </FormDialog>
   );
 }

@@ -1,9 +1,6 @@
-// A secret while it is shown: once, and not closed by a stray click.
+// A webhook's secret while it is shown: once.
 import type { ReactNode } from "react";
-import { Button } from "../../ui/button.tsx";
-import { CopyField } from "../../ui/copy.tsx";
-import { Dialog } from "../../ui/dialog.tsx";
-import { Note } from "../../ui/notes.tsx";
+import { ShownOnce } from "../../ui/shown_once.tsx";
 
 export function SecretDialog({
   secret,
@@ -17,26 +14,17 @@ export function SecretDialog({
   onClose: () => void;
 }) {
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <ShownOnce
       title={title}
       description="The receiver checks signatures with it, as Standard Webhooks has it."
-      dismissible={false}
-      footer={
-        <Button look="primary" onClick={onClose}>
-          I have kept it
-        </Button>
-      }
+      label="secret"
+      secret={secret}
+      done="I have kept it"
+      below={children}
+      onClose={onClose}
     >
-      <div className="flex flex-col gap-3 pb-2">
-        <CopyField value={secret} label="secret" block />
-        <Note tone="wait">
-          The hub keeps it sealed and never shows it again. Whoever has it can make events that look
-          like this hub's.
-        </Note>
-        {children}
-      </div>
-    </Dialog>
+      The hub keeps it sealed and never shows it again. Whoever has it can make events that look
+      like this hub's.
+    </ShownOnce>
   );
 }

@@ -1,14 +1,14 @@
 // One webhook: how it does, what can be done with it, and what was sent to it.
 import { useState } from "react";
 import { useLocation } from "wouter";
-import { asProblem } from "../../api/problem.ts";
 import type { DeliveryView, WebhookView } from "../../api/schema.gen.ts";
 import { Fact, Facts, Page, Section } from "../../app/page.tsx";
+import { UnloadedPage } from "../../app/unloaded_page.tsx";
 import { Who } from "../../people/who.tsx";
 import { State } from "../../ui/badge.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { inert } from "../../ui/inert.ts";
-import { Failed, Note, Waiting } from "../../ui/notes.tsx";
+import { Note } from "../../ui/notes.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { WebhookActions } from "./actions.tsx";
 import { Deliveries } from "./deliveries.tsx";
@@ -27,21 +27,7 @@ export function WebhookPage({ id }: { id: string }) {
   const [, go] = useLocation();
   const webhook = useWebhook(id);
   const [open, setOpen] = useState<DeliveryView | null>(null);
-  if (!webhook.data)
-    return (
-      <Page title="Webhook" back={BACK}>
-        {webhook.isPending ? (
-          <Waiting lines={8} />
-        ) : (
-          <Failed
-            error={webhook.error}
-            {...(asProblem(webhook.error).status === 404
-              ? {}
-              : { onRetry: () => void webhook.refetch() })}
-          />
-        )}
-      </Page>
-    );
+  if (!webhook.data) return <UnloadedPage title="Webhook" back={BACK} query={webhook} />;
   const seen = webhook.data;
   const { tone, word } = standingOf(seen);
   return (

@@ -1,15 +1,12 @@
 // Name, labels and realms of an agent, changed over the version one has seen.
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../../api/client.ts";
-import { asProblem } from "../../../api/problem.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
 import { allRealms } from "../../../people/realms.ts";
-import { Button } from "../../../ui/button.tsx";
-import { Dialog } from "../../../ui/dialog.tsx";
 import { Checkbox, Field, TextArea, TextInput } from "../../../ui/field.tsx";
+import { FormDialog } from "../../../ui/form_dialog.tsx";
 import { inert } from "../../../ui/inert.ts";
-import { ProblemNote } from "../../../ui/notes.tsx";
 
 export function EditDialog({
   agent,
@@ -20,7 +17,6 @@ export function EditDialog({
   onClose: () => void;
   onDone: (text: string) => void;
 }) {
-  const form = useId();
   // What was seen when this opened: a change by somebody else meanwhile is not written over.
   const [seen] = useState(agent);
   const realms = useQuery(allRealms).data?.items.map((one) => one.id) ?? seen.realms;
@@ -42,79 +38,57 @@ export function EditDialog({
     onSuccess: () => onDone("Saved"),
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={`Edit ${inert(seen.name)}`}
       dismissible={name === seen.name && labels === textOf(seen.labels)}
-      footer={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={save.isPending}
-            disabled={parsed === null || chosen.length === 0}
-          >
-            Save
-          </Button>
-        </>
-      }
+      verb="Save"
+      sending={save}
+      ready={parsed !== null && chosen.length > 0}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate();
-        }}
+      <Field label="Name">
+        {(props) => (
+          <TextInput
+            {...props}
+            required
+            spellCheck={false}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        )}
+      </Field>
+      <Field
+        label="Labels"
+        hint="One key=value a line; orders can be addressed to them."
+        error={parsed === null ? "Each line is key=value." : null}
       >
-        <Field label="Name">
-          {(props) => (
-            <TextInput
-              {...props}
-              required
-              spellCheck={false}
-              value={name}
-              onChange={(event) => setName(event.target.value)}
-            />
-          )}
-        </Field>
-        <Field
-          label="Labels"
-          hint="One key=value a line; orders can be addressed to them."
-          error={parsed === null ? "Each line is key=value." : null}
-        >
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={4}
-              spellCheck={false}
-              className="font-mono text-xs"
-              value={labels}
-              onChange={(event) => setLabels(event.target.value)}
-            />
-          )}
-        </Field>
-        <fieldset className="flex flex-wrap gap-x-5 gap-y-1.5">
-          <legend className="mb-1 text-xs font-medium text-muted">Realms</legend>
-          {realms.map((realm) => (
-            <Checkbox
-              key={realm}
-              label={inert(realm)}
-              checked={chosen.includes(realm)}
-              onChange={(event) =>
-                setChosen(
-                  event.target.checked ? [...chosen, realm] : chosen.filter((one) => one !== realm),
-                )
-              }
-            />
-          ))}
-        </fieldset>
-        {save.error && <ProblemNote problem={asProblem(save.error)} />}
-      </form>
-    </Dialog>
+        {(props) => (
+          <TextArea
+            {...props}
+            rows={4}
+            spellCheck={false}
+            className="font-mono text-xs"
+            value={labels}
+            onChange={(event) => setLabels(event.target.value)}
+          />
+        )}
+      </Field>
+      <fieldset className="flex flex-wrap gap-x-5 gap-y-1.5">
+        <legend className="mb-1 text-xs font-medium text-muted">Realms</legend>
+        {realms.map((realm) => (
+          <Checkbox
+            key={realm}
+            label={inert(realm)}
+            checked={chosen.includes(realm)}
+            onChange={(event) =>
+              setChosen(
+                event.target.checked ? [...chosen, realm] : chosen.filter((one) => one !== realm),
+              )
+            }
+          />
+        ))}
+      </fieldset>
+    </FormDialog>
   );
 }
 

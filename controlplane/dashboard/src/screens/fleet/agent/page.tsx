@@ -1,12 +1,12 @@
 // One agent in full. Its parts have addresses of their own below it.
 import { useQuery } from "@tanstack/react-query";
-import { asProblem } from "../../../api/problem.ts";
 import { NotFound } from "../../../app/not_found.tsx";
 import { Page } from "../../../app/page.tsx";
+import { UnloadedPage } from "../../../app/unloaded_page.tsx";
 import { StateWord } from "../../../ui/badge.tsx";
 import { inert } from "../../../ui/inert.ts";
 import { LinkTabs } from "../../../ui/link_tabs.tsx";
-import { Failed, Note, Waiting } from "../../../ui/notes.tsx";
+import { Note } from "../../../ui/notes.tsx";
 import { Ago } from "../../../ui/time.tsx";
 import { agentOf } from "../queries.ts";
 import { AgentActions } from "./actions.tsx";
@@ -25,23 +25,12 @@ const PARTS = [
 ] as const;
 
 export function AgentPage({ did, part }: { did: string; part: string }) {
-  const { data: agent, error, isPending, refetch } = useQuery(agentOf(did));
+  const query = useQuery(agentOf(did));
+  const agent = query.data;
   const chosen = PARTS.find(([name]) => name === part);
   if (!chosen) return <NotFound />;
   const back = { to: "/fleet", label: "Fleet" };
-  if (!agent)
-    return (
-      <Page title="Agent" back={back}>
-        {isPending ? (
-          <Waiting lines={8} />
-        ) : (
-          <Failed
-            error={error}
-            {...(asProblem(error).status === 404 ? {} : { onRetry: () => void refetch() })}
-          />
-        )}
-      </Page>
-    );
+  if (!agent) return <UnloadedPage title="Agent" back={back} query={query} />;
   const [, , Part] = chosen;
   return (
     <Page

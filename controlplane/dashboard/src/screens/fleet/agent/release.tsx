@@ -1,15 +1,12 @@
 // Lifting a quarantine: the hub cannot, so this says who can and takes what they have signed.
 import { useMutation } from "@tanstack/react-query";
-import { useId, useState } from "react";
+import { useState } from "react";
 import { api } from "../../../api/client.ts";
-import { asProblem } from "../../../api/problem.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
-import { Button } from "../../../ui/button.tsx";
 import { CopyField } from "../../../ui/copy.tsx";
-import { Dialog } from "../../../ui/dialog.tsx";
 import { Field, TextArea } from "../../../ui/field.tsx";
+import { FormDialog } from "../../../ui/form_dialog.tsx";
 import { inert } from "../../../ui/inert.ts";
-import { ProblemNote } from "../../../ui/notes.tsx";
 
 export function ReleaseDialog({
   agent,
@@ -20,7 +17,6 @@ export function ReleaseDialog({
   onClose: () => void;
   onDone: (text: string) => void;
 }) {
-  const form = useId();
   const [document, setDocument] = useState("");
   const release = useMutation({
     mutationFn: () =>
@@ -31,60 +27,39 @@ export function ReleaseDialog({
     onSuccess: () => onDone(`${inert(agent.name)} may work again`),
   });
   return (
-    <Dialog
-      open
-      onOpenChange={onClose}
+    <FormDialog
       title={`Release ${inert(agent.name)}`}
       description="The agent believes only an operator or the root: a hub that was taken over must not be able to let a stopped agent go."
       dismissible={document === ""}
-      footer={
-        <>
-          <Button onClick={onClose}>Close</Button>
-          <Button
-            type="submit"
-            form={form}
-            look="primary"
-            busy={release.isPending}
-            disabled={document.trim() === ""}
-          >
-            Hand it in
-          </Button>
-        </>
-      }
+      verb="Hand it in"
+      cancel="Close"
+      sending={release}
+      ready={document.trim() !== ""}
+      onClose={onClose}
     >
-      <form
-        id={form}
-        className="flex flex-col gap-4 pb-3"
-        onSubmit={(event) => {
-          event.preventDefault();
-          release.mutate();
-        }}
+      <div className="flex flex-col gap-1.5">
+        <p>Whoever holds an operator's key file runs this, and it is released at once:</p>
+        <CopyField
+          value={`writ agents release ${agent.name} --sign OPERATOR-KEY.pem`}
+          label="command"
+          block
+        />
+      </div>
+      <Field
+        label="Or the document, signed where no hub is reached"
+        hint="One line of JSON, as it was signed."
       >
-        <div className="flex flex-col gap-1.5">
-          <p>Whoever holds an operator's key file runs this, and it is released at once:</p>
-          <CopyField
-            value={`writ agents release ${agent.name} --sign OPERATOR-KEY.pem`}
-            label="command"
-            block
+        {(props) => (
+          <TextArea
+            {...props}
+            rows={4}
+            spellCheck={false}
+            className="font-mono text-xs"
+            value={document}
+            onChange={(event) => setDocument(event.target.value)}
           />
-        </div>
-        <Field
-          label="Or the document, signed where no hub is reached"
-          hint="One line of JSON, as it was signed."
-        >
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={4}
-              spellCheck={false}
-              className="font-mono text-xs"
-              value={document}
-              onChange={(event) => setDocument(event.target.value)}
-            />
-          )}
-        </Field>
-        {release.error && <ProblemNote problem={asProblem(release.error)} />}
-      </form>
-    </Dialog>
+        )}
+      </Field>
+    </FormDialog>
   );
 }
