@@ -83,7 +83,7 @@ MEANING = {
     "accept_empty_state": "start from nothing although this agent has a key",
     "bus_url": "`nats://...` for several processes of one hub; in process otherwise",
     "bus_credentials_file": "file with a NATS user's JWT and seed",
-    "checkpoint_proof_seconds": "how long the hub may take to prove that its record only grew",
+    "checkpoint_proof_seconds": "how long the hub may take on a connection to prove that its record only grew",
     "clock_skew_seconds": "how far clocks of agents may be off",
     "data_dir": "where keys, database and files lie",
     "database_url": "`sqlite+aiosqlite:///...` or `postgresql+asyncpg://...`; SQLite in the data folder otherwise",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from controlplane.errors import BadRequestError, HubError, InvalidFieldError
 
-_MAX_KEPT_QUERY_BYTES = 64
+_MAX_KEPT_QUERY_BYTES: Final = 64
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NUL = re.compile(r"\\u0000")
 _MAX_WHOLE_CHARS: Final = 400

@@ -44,7 +44,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _ANYBODY: Final = Actor(kind="anonymous", id="", name="")
 _API: Final = "/api/"
-_BODY_SECONDS = 60.0
+_BODY_SECONDS: Final = 60.0
 _DRAIN_BYTES: Final = 4 * 1024 * 1024
 _DRAIN_SECONDS: Final = 5.0
 _LOG = structlog.get_logger("controlplane.api")

@@ -177,8 +177,8 @@ def finish_with_result(
         )
     if finished is None:
         record = _why_not_news(uow, agent_did, verified, digest)
-        uow.outbox.forget(agent_did, (record.id,))
         if is_terminal(record.state):
+            uow.outbox.forget(agent_did, (record.id,))
             if record.result_document_id != envelope.id:
                 decide_repeated_result(record, summary)
             return Finished(record, envelope.id, again=True)
