@@ -1,15 +1,14 @@
 // One entry: who did what, how that is known, and that it lies in the signed record.
-import { CircleCheck, CircleX } from "lucide-react";
-import { asProblem } from "../../api/problem.ts";
+import { CircleCheck } from "lucide-react";
 import type { LeafView } from "../../api/schema.gen.ts";
 import { Fact, Facts } from "../../app/page.tsx";
 import { Who } from "../../people/who.tsx";
-import { Refused } from "../../proof/json.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { JsonView } from "../../ui/code.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { Drawer } from "../../ui/dialog.tsx";
 import { inert } from "../../ui/inert.ts";
+import { NotVerified } from "../../ui/not_verified.tsx";
 import { fullTime } from "../../ui/time.tsx";
 import { useInclusion } from "./queries.ts";
 
@@ -91,19 +90,7 @@ function Inclusion({ entry }: { entry: LeafView }) {
         Checking that it is in the signed record…
       </p>
     );
-  if (inclusion.isError) {
-    const { error } = inclusion;
-    const code = error instanceof Refused ? error.code : asProblem(error).code;
-    return (
-      <p role="alert" className="flex gap-2 rounded-md bg-bad-ground px-3 py-2 text-bad">
-        <CircleX aria-hidden className="mt-0.5 size-4 shrink-0" />
-        <span>
-          <span className="font-medium">Not verified.</span> <code>{code}</code>{" "}
-          {inert(error.message)}
-        </span>
-      </p>
-    );
-  }
+  if (inclusion.isError) return <NotVerified error={inclusion.error} />;
   return (
     <p role="status" className="flex gap-2 rounded-md bg-good-ground px-3 py-2 text-good">
       <CircleCheck aria-hidden className="mt-0.5 size-4 shrink-0" />

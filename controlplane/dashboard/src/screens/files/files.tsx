@@ -2,11 +2,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Files as FilesIcon, Upload, X } from "lucide-react";
 import { type DragEvent, useEffect, useRef, useState } from "react";
-import { useLocation, useParams, useSearch, useSearchParams } from "wouter";
+import { useLocation, useParams, useSearch } from "wouter";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import { usePages } from "../../api/pages.ts";
 import type { FileView } from "../../api/schema.gen.ts";
+import { useAddress } from "../../app/address.ts";
 import { Page } from "../../app/page.tsx";
 import { allRealms } from "../../people/realms.ts";
 import { Who } from "../../people/who.tsx";
@@ -73,7 +74,7 @@ export default function Files() {
   const [, navigate] = useLocation();
   const search = useSearch();
   const client = useQueryClient();
-  const [params, setParams] = useSearchParams();
+  const { params, change, clear } = useAddress();
   const realm = params.get("realm") ?? "";
   const intent = params.get("intent") ?? "";
   const mayPut = useCan("files.write");
@@ -86,16 +87,6 @@ export default function Files() {
     [client],
   );
   const at = (path: string) => (search === "" ? path : `${path}?${search}`);
-  const change = (name: string, value: string) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value) next.set(name, value);
-        else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   const filtered = realm !== "" || intent !== "";
   return (
     <Page title="Files" flush actions={mayPut && <UploadButton realm={realm} />}>
@@ -108,13 +99,7 @@ export default function Files() {
           <Empty
             icon={FilesIcon}
             title={filtered ? "No file is like that" : "No files yet"}
-            action={
-              filtered && (
-                <Button onClick={() => setParams(new URLSearchParams(), { replace: true })}>
-                  Show all
-                </Button>
-              )
-            }
+            action={filtered && <Button onClick={clear}>Show all</Button>}
           >
             {!filtered &&
               "What you upload is here for orders to use; outputs too big for a result come here by themselves."}
@@ -212,7 +197,7 @@ function Filters({
 }: {
   realm: string;
   intent: string;
-  onChange: (name: string, value: string) => void;
+  onChange: (part: Record<string, string>) => void;
 }) {
   const realms = useQuery(allRealms).data?.items ?? [];
   return (
@@ -220,7 +205,7 @@ function Filters({
       <Select
         aria-label="Realm"
         value={realm}
-        onChange={(event) => onChange("realm", event.target.value)}
+        onChange={(event) => onChange({ realm: event.target.value })}
       >
         <option value="">Any realm</option>
         {realms.map((one) => (
@@ -236,13 +221,13 @@ function Filters({
         className="min-w-36 flex-1 sm:max-w-64"
         spellCheck={false}
         defaultValue={intent}
-        onBlur={(event) => onChange("intent", event.target.value.trim())}
+        onBlur={(event) => onChange({ intent: event.target.value.trim() })}
         onKeyDown={(event) => {
-          if (event.key === "Enter") onChange("intent", event.currentTarget.value.trim());
+          if (event.key === "Enter") onChange({ intent: event.currentTarget.value.trim() });
         }}
       />
       {intent !== "" && (
-        <Button look="quiet" icon={X} onClick={() => onChange("intent", "")}>
+        <Button look="quiet" icon={X} onClick={() => onChange({ intent: "" })}>
           Every order
         </Button>
       )}

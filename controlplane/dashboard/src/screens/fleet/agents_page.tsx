@@ -2,11 +2,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Plus, Search, Server, Ticket } from "lucide-react";
 import { useDeferredValue, useEffect, useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
+import { useLocation } from "wouter";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import { usePages } from "../../api/pages.ts";
 import type { AgentView } from "../../api/schema.gen.ts";
+import { useAddress } from "../../app/address.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { Page } from "../../app/page.tsx";
 import { allRealms } from "../../people/realms.ts";
@@ -91,7 +92,7 @@ function runningOf(agent: AgentView): number {
 
 export function AgentsPage({ request }: { request: string | null }) {
   const [, navigate] = useLocation();
-  const [params, setParams] = useSearchParams();
+  const { params, change, clear } = useAddress();
   const mayEnrol = useCan("enrolment.manage");
   const [enrolling, setEnrolling] = useState(() => params.has("enrol"));
   const filter: AgentFilter = {
@@ -100,17 +101,6 @@ export function AgentsPage({ request }: { request: string | null }) {
     realm: params.get("realm") ?? "",
     label: params.get("label") ?? "",
   };
-  const change = (part: Partial<AgentFilter>) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        for (const [name, value] of Object.entries(part))
-          if (value) next.set(name, value);
-          else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   const asked = useDeferredValue(filter);
   const { items, more, isPending, isError, error, data, refetch } = usePages(
     ["agents", "list", asked],
@@ -157,9 +147,7 @@ export function AgentsPage({ request }: { request: string | null }) {
           title={filtered ? "No agent is like that" : "No agent is here yet"}
           action={
             filtered ? (
-              <Button onClick={() => setParams(new URLSearchParams(), { replace: true })}>
-                Show all
-              </Button>
+              <Button onClick={clear}>Show all</Button>
             ) : (
               mayEnrol && (
                 <Button look="primary" onClick={() => setEnrolling(true)}>

@@ -1,9 +1,9 @@
 // API keys: whose they are, what they are narrowed to, when each was last used.
 import { KeyRound, Plus } from "lucide-react";
 import { useState } from "react";
-import { useSearchParams } from "wouter";
 import { useCan } from "../../api/me.ts";
 import type { ApiKeyView } from "../../api/schema.gen.ts";
+import { useAddress } from "../../app/address.ts";
 import { Button } from "../../ui/button.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
@@ -61,14 +61,14 @@ const COLUMNS: ReadonlyArray<Column<ApiKeyView>> = [
 
 export function KeysPage() {
   const mayMake = useCan("keys.write");
-  const [params, setParams] = useSearchParams();
+  const { params, clear } = useAddress();
   const service = params.get("make");
   const [making, setMaking] = useState(service !== null);
   const [open, setOpen] = useState<ApiKeyView | null>(null);
   const { items, more, isPending, isError, error, data, refetch } = useApiKeys();
   const stop = () => {
     setMaking(false);
-    setParams(new URLSearchParams(), { replace: true });
+    clear();
   };
   return (
     <PeopleFrame

@@ -1,9 +1,10 @@
 // Everybody the person may see, found by a part of the name, and service accounts among them.
 import { Plus, Search, UserPlus, Users } from "lucide-react";
 import { useDeferredValue, useState } from "react";
-import { useLocation, useSearchParams } from "wouter";
+import { useLocation } from "wouter";
 import { useCan } from "../../api/me.ts";
 import type { UserView } from "../../api/schema.gen.ts";
+import { useAddress } from "../../app/address.ts";
 import { Badge, State } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Select, TextInput } from "../../ui/field.tsx";
@@ -68,7 +69,7 @@ export function UserState({ state }: { state: string }) {
 }
 
 export function UsersPage() {
-  const [params, setParams] = useSearchParams();
+  const { params, change } = useAddress();
   const [, navigate] = useLocation();
   const mayAdd = useCan("users.write");
   const mayInvite = useCan("invitations.write");
@@ -77,16 +78,6 @@ export function UsersPage() {
   const { items, more, isPending, isError, error, data, refetch } = useUsers(
     useDeferredValue(filter),
   );
-  const change = (name: string, value: string) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (value) next.set(name, value);
-        else next.delete(name);
-        return next;
-      },
-      { replace: true },
-    );
   return (
     <PeopleFrame
       actions={
@@ -117,13 +108,13 @@ export function UsersPage() {
             className="pl-8"
             maxLength={200}
             value={filter.q}
-            onChange={(event) => change("q", event.target.value)}
+            onChange={(event) => change({ q: event.target.value })}
           />
         </span>
         <Select
           aria-label="Kind"
           value={filter.kind}
-          onChange={(event) => change("kind", event.target.value)}
+          onChange={(event) => change({ kind: event.target.value })}
         >
           <option value="">People and services</option>
           <option value="person">People</option>

@@ -1,17 +1,17 @@
 // One path in full: every link from the root with what it allows, until when, and whether it counts.
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { ChevronDown, CircleCheck, CircleX, Undo2 } from "lucide-react";
+import { ChevronDown, CircleCheck, Undo2 } from "lucide-react";
 import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { DelegationView } from "../../api/schema.gen.ts";
-import { Refused } from "../../proof/json.ts";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
 import { CopyField } from "../../ui/copy.tsx";
 import { inert } from "../../ui/inert.ts";
+import { NotVerified } from "../../ui/not_verified.tsx";
 import { Note } from "../../ui/notes.tsx";
 import { wordsOf } from "../../ui/schema.ts";
 import { Ago } from "../../ui/time.tsx";
@@ -86,19 +86,7 @@ export function ChainView({ last, facts }: { last: DelegationView; facts: Facts 
 function Signatures({ chain }: { chain: Chain }) {
   const verified = useVerified(chain);
   if (!chain.whole) return null;
-  if (verified.isError) {
-    const { error } = verified;
-    const code = error instanceof Refused ? error.code : asProblem(error).code;
-    return (
-      <p role="alert" className="flex gap-2 rounded-md bg-bad-ground px-3 py-2 text-bad">
-        <CircleX aria-hidden className="mt-0.5 size-4 shrink-0" />
-        <span>
-          <span className="font-medium">Not verified.</span> <code>{code}</code>{" "}
-          {inert(error.message)}
-        </span>
-      </p>
-    );
-  }
+  if (verified.isError) return <NotVerified error={verified.error} />;
   if (verified.data === "not checked")
     return <p className="text-muted">This browser cannot check signatures.</p>;
   return (

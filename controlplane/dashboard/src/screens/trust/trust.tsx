@@ -1,8 +1,9 @@
 // The screen of trust: the graph, the same as a list, and who can make an agent do something.
 import { Plus } from "lucide-react";
 import { useMemo, useState } from "react";
-import { Route, Switch, useSearchParams } from "wouter";
+import { Route, Switch } from "wouter";
 import { useCan } from "../../api/me.ts";
+import { useAddress } from "../../app/address.ts";
 import { NotFound } from "../../app/not_found.tsx";
 import { Page } from "../../app/page.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -37,22 +38,13 @@ export default function Trust() {
 
 function Frame({ part }: { part: "graph" | "list" | "who" }) {
   const { facts, error, retry } = useFacts();
-  const [params, setParams] = useSearchParams();
+  const { params, change } = useAddress();
   const [lending, setLending] = useState(false);
   const mayLend = useCan("delegations.write");
   // On a phone the graph is a list: boxes that small are for nobody.
   const roomy = useWidth() >= WIDTHS.md;
   const link = params.get("link");
-  const open = (id: string | null) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        if (id === null) next.delete("link");
-        else next.set("link", id);
-        return next;
-      },
-      { replace: true },
-    );
+  const open = (id: string | null) => change({ link: id });
   return (
     <Page
       title="Trust graph"

@@ -2,11 +2,11 @@
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { HelpCircle } from "lucide-react";
 import { useMemo, useState } from "react";
-import { useSearchParams } from "wouter";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { AgentView, ExplanationView } from "../../api/schema.gen.ts";
+import { useAddress } from "../../app/address.ts";
 import { Section } from "../../app/page.tsx";
 import { Badge } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
@@ -25,7 +25,7 @@ const MOST_SHOWN = 50;
 const ORDER_ANYTHING = "intents.submit.any";
 
 export function WhoCan({ facts, onOpen }: { facts: Facts; onOpen: (link: string) => void }) {
-  const [params, setParams] = useSearchParams();
+  const { params, change } = useAddress();
   const name = params.get("agent") ?? "";
   const action = params.get("action") ?? "";
   const known = [...facts.agents.values()].filter((one) => one.state !== "revoked");
@@ -40,17 +40,6 @@ export function WhoCan({ facts, onOpen }: { facts: Facts; onOpen: (link: string)
   const realm = params.get("realm") ?? agent?.realms[0] ?? "";
   const [text, setText] = useState("{}");
   const given = readObject(text);
-  const change = (part: Record<string, string>) =>
-    setParams(
-      (before) => {
-        const next = new URLSearchParams(before);
-        for (const [field, value] of Object.entries(part))
-          if (value === "") next.delete(field);
-          else next.set(field, value);
-        return next;
-      },
-      { replace: true },
-    );
   return (
     <div className="grid items-start gap-4 lg:grid-cols-[minmax(16rem,1fr)_minmax(0,2.4fr)]">
       <Section title="Who can make…">
