@@ -1,7 +1,7 @@
 """How quick the dashboard is in real Chromium.
 
 Until it can be used, from an agent's question to the screen, and while thousands of rows scroll.
-Run as `python -m tests.benchmarks.dashboard`; part of `make bench`. The aims are those of issue 5.
+Run as `python -m tests.benchmarks.dashboard`; part of `make bench`. Each figure comes with its aim.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_MB_PER_HOUR: Final = 1.0
-"""The goal of issue 6: less growth than this, after the warm-up."""
+"""The goal under steady load: less growth than this, after the warm-up."""
 MAX_MORE_HANDLES: Final = 4
 WARM_UP_SHARE: Final = 0.25
 MAX_WARM_UP_SECONDS: Final = 900.0
