@@ -5,6 +5,7 @@
 import { hubUrl } from "./client.ts";
 import { type HubEvent, readEvents } from "./event_stream.ts";
 import { session } from "./session.ts";
+import { Told } from "./told.ts";
 
 /** `lost` says since when nothing has come; `live` that everything comes as it happens. */
 export type LiveState = { kind: "connecting" | "live" } | { kind: "lost"; since: number };
@@ -28,6 +29,7 @@ export class Live {
   #ended = new AbortController();
   #leads = false;
   #lastId = "";
+  #told = new Told();
   #wake: () => void = () => {};
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -70,6 +72,7 @@ export class Live {
     this.#channel = null;
     this.#leads = false;
     this.#lastId = "";
+    this.#told = new Told();
     this.#set({ kind: "connecting" });
   }
 
@@ -120,9 +123,7 @@ export class Live {
         timer = setTimeout(() => quiet.abort(), QUIET_MS);
         if (event === null || event.type === "lagged") continue;
         if (event.type === "ended") break;
-        // Ids grow (UUIDv7): what was told already is not told again.
-        if (event.id !== "" && event.id <= this.#lastId) continue;
-        if (event.id !== "") this.#lastId = event.id;
+        if (!this.#isNews(event)) continue;
         this.#tell({ kind: "event", event });
         this.#pass(event);
       }
@@ -138,12 +139,15 @@ export class Live {
     if (message.kind === "hello" && this.#leads) this.#tell({ kind: "state", state: this.#state });
     if (message.kind === "retry" && this.#leads) this.#wake();
     if (this.#leads) return;
-    if (message.kind === "event") {
-      this.#lastId = message.event.id || this.#lastId;
-      this.#pass(message.event);
-    }
+    if (message.kind === "event" && this.#isNews(message.event)) this.#pass(message.event);
     if (message.kind === "state") this.#set(message.state);
     if (message.kind === "resumed") for (const reader of this.#resumed) reader();
+  }
+
+  #isNews(event: HubEvent): boolean {
+    if (event.id === "") return true;
+    this.#lastId = event.id;
+    return this.#told.isNews(event.id);
   }
 
   #pass(event: HubEvent): void {
