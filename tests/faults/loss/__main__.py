@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument("--batch", type=int, default=25)
     parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--pause-seconds", type=float, default=6.0, help="between kills, at most")
+    parser.add_argument("--pause-seconds", type=float, default=12.0, help="between kills, at most")
     parser.add_argument("--most-seconds", type=float, default=float("inf"), help="order no longer")
     parser.add_argument("--sqlite", action="store_true", help="one hub on SQLite, no servers")
     args = parser.parse_args()

@@ -1,5 +1,8 @@
 """Who orders: clients that repeat a batch under its key until it is acknowledged.
 
+A client has one batch open and orders the next when it has ended, so that what is open at a time
+is bounded however long the run: `clients * batch` orders, and what an agent's death held up.
+
 An order is a number. Doing it leaves that number as a line in a file of the agent's workspace, at
 the moment the work starts: what happened is counted outside of everything that is tested.
 """
@@ -8,6 +11,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +19,14 @@ from typing import Any, Final
 
 from tests.faults.loss.parts import World
 from tests.interaction.rest import HubGoneError
+from tests.interaction.system import TERMINAL
 
 WRITE, SHELL, ECHO = "files.write", "shell.exec", "echo"
 _SHARES: Final = {WRITE: 0.87, SHELL: 0.03, ECHO: 0.10}
 _LINES_PER_FILE: Final = 2_000
 _WAIT_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 120.0
+"""How long a client waits for one batch to end before it orders the next all the same."""
 _LATER: Final = frozenset({409, 429, 500, 503})
 
 
@@ -136,9 +143,25 @@ class Clients:
                 break
             assert answer.status in _LATER, answer
             threading.Event().wait(0.1)
+        shown = answer.value["intents"]
         with self.ledger.lock:
-            for n, shown in zip(numbers, answer.value["intents"], strict=True):
-                self.ledger.given[n] = shown["id"]
+            self.ledger.given.update(zip(numbers, (one["id"] for one in shown), strict=True))
+        self._wait_for([one["id"] for one in shown if one["state"] not in TERMINAL], rng)
+
+    def _wait_for(self, ids: list[str], rng: random.Random) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for id in ids:
+            while not self._over.is_set() and (left := deadline - time.monotonic()) > 0:
+                try:
+                    answer = self._world.rest(rng.randrange(2)).send(
+                        *("GET", f"/intents/{id}"), seconds=30, wait=min(left, 10.0)
+                    )
+                except HubGoneError:
+                    threading.Event().wait(0.05)
+                    continue
+                if answer.status == 200 and answer.value["state"] in TERMINAL:
+                    break
+                threading.Event().wait(0.0 if answer.status == 200 else 0.1)
 
     def _count(self, answer: str) -> None:
         with self.ledger.lock:

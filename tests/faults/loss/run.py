@@ -30,7 +30,7 @@ class Plan:
     agents: int = 4
     batch: int = 25
     clients: int = 8
-    pause_seconds: float = 6.0
+    pause_seconds: float = 12.0
     on_sqlite: bool = False
     most_seconds: float = float("inf")
 
