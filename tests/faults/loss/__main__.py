@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1, 2**31))
     parser.add_argument("--agents", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--pause-seconds", type=float, default=12.0, help="between kills, at most")
     parser.add_argument("--most-seconds", type=float, default=float("inf"), help="order no longer")

@@ -1,7 +1,7 @@
 """Who orders: clients that repeat a batch under its key until it is acknowledged.
 
-A client has one batch open and orders the next when it has ended, so that what is open at a time
-is bounded however long the run: `clients * batch` orders, and what an agent's death held up.
+A client has a few batches open and orders the next when one has ended, so that what is open at a
+time is bounded however long the run, and one order that a death held up does not hold up the rest.
 
 An order is a number. Doing it leaves that number as a line in a file of the agent's workspace, at
 the moment the work starts: what happened is counted outside of everything that is tested.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,8 +24,9 @@ WRITE, SHELL, ECHO = "files.write", "shell.exec", "echo"
 _SHARES: Final = {WRITE: 0.87, SHELL: 0.03, ECHO: 0.10}
 _LINES_PER_FILE: Final = 2_000
 _WAIT_SECONDS: Final = 5.0
-_PATIENCE_SECONDS: Final = 120.0
-"""How long a client waits for one batch to end before it orders the next all the same."""
+_OPEN_BATCHES: Final = 3
+_LOOK_SECONDS: Final = 1.0
+_OPEN_STATES: Final = ("queued", "dispatched", "accepted", "running")
 _LATER: Final = frozenset({409, 429, 500, 503})
 
 
@@ -101,8 +101,14 @@ class Clients:
 
     def _run(self, rng: random.Random) -> None:
         try:
+            waiting: list[str] = []
             while (numbers := self._take()) is not None:
-                self._order(numbers, rng)
+                batch = self._order(numbers, rng)
+                waiting += [batch] if batch is not None else []
+                while len(waiting) >= _OPEN_BATCHES and not self._over.is_set():
+                    waiting = [one for one in waiting if self._is_open(one, rng)]
+                    if len(waiting) >= _OPEN_BATCHES:
+                        self._over.wait(_LOOK_SECONDS)
         except BaseException as exc:
             self.failed = exc
             self._over.set()
@@ -115,7 +121,7 @@ class Clients:
             self._next += self._batch
             return range(first, self._next)
 
-    def _order(self, numbers: range, rng: random.Random) -> None:
+    def _order(self, numbers: range, rng: random.Random) -> str | None:
         agents = self._world.agents
         drawn = [
             (rng.randrange(len(agents)), rng.choices(list(_SHARES), list(_SHARES.values()))[0])
@@ -146,22 +152,21 @@ class Clients:
         shown = answer.value["intents"]
         with self.ledger.lock:
             self.ledger.given.update(zip(numbers, (one["id"] for one in shown), strict=True))
-        self._wait_for([one["id"] for one in shown if one["state"] not in TERMINAL], rng)
+        ended = all(one["state"] in TERMINAL for one in shown)
+        return None if ended else str(answer.value["batchId"])
 
-    def _wait_for(self, ids: list[str], rng: random.Random) -> None:
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        for id in ids:
-            while not self._over.is_set() and (left := deadline - time.monotonic()) > 0:
-                try:
-                    answer = self._world.rest(rng.randrange(2)).send(
-                        *("GET", f"/intents/{id}"), seconds=30, wait=min(left, 10.0)
-                    )
-                except HubGoneError:
-                    threading.Event().wait(0.05)
-                    continue
-                if answer.status == 200 and answer.value["state"] in TERMINAL:
-                    break
-                threading.Event().wait(0.0 if answer.status == 200 else 0.1)
+    def _is_open(self, batch: str, rng: random.Random) -> bool:
+        rest = self._world.rest(rng.randrange(2))
+        for state in _OPEN_STATES:
+            try:
+                answer = rest.send(
+                    *("GET", "/intents"), batchId=batch, state=state, limit=1, seconds=30
+                )
+            except HubGoneError:
+                return True
+            if answer.status != 200 or answer.value["items"]:
+                return True
+        return False
 
     def _count(self, answer: str) -> None:
         with self.ledger.lock:

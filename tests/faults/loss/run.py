@@ -28,7 +28,7 @@ class Plan:
     orders: int
     seed: int
     agents: int = 4
-    batch: int = 25
+    batch: int = 50
     clients: int = 8
     pause_seconds: float = 12.0
     on_sqlite: bool = False
