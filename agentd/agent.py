@@ -9,6 +9,7 @@ import resource
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ from protocol.envelope import Envelope
 from protocol.errors import Error
 from protocol.join_tokens import JoinToken
 from protocol.keys import PublicKey, fingerprint
+from protocol.limits_window import nearest_limit
 from protocol.messages import (
     ChannelMessageSend,
     CheckpointProof,
@@ -374,6 +376,8 @@ class Agent:
     def heartbeat(self) -> Heartbeat:
         """Return a sign of life, with what was used of the windows that limits are judged by."""
         used = self.ledger.measure(self.clock.later())
+        policy = self.standing.policy
+        nearest = None if policy is None else nearest_limit(policy.limits, used)
         return Heartbeat(
             uptime_seconds=int(time.monotonic() - self._started),
             load=os.getloadavg()[0],
@@ -384,6 +388,7 @@ class Agent:
                 "ordersToday": used.orders_today,
                 "tokensToday": used.tokens_today,
                 "centsToday": used.cents_today,
+                **({} if nearest is None else {"nearest": asdict(nearest)}),
             },
         )
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from controlplane import clock
 from controlplane.access.authorize import Actor, realms_with
-from storage.repositories.tallies import IntentTally
+from controlplane.spending import NEAR_PERMILLE
+from storage.repositories.tallies import IntentTally, NearLimit
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 KEPT_SECONDS: Final = 2.0
 _MOST_KEPT: Final = 64
 _STRETCHES: Final = 48
+_MOST_NEAR: Final = 5
 _Realms = frozenset[str] | None
 
 
@@ -34,6 +36,8 @@ class Overview:
     agents: Mapping[str, int]
     open_intents: int
     intents: tuple[IntentTally, ...]
+    near_limits: int
+    nearest_limits: tuple[NearLimit, ...]
     since: datetime
     stretch: timedelta
     approvals: int | None
@@ -82,9 +86,14 @@ def _count(uow: UnitOfWork, reach: _Reach, now: datetime) -> Overview:
     since = epoch + ((now - epoch) // stretch - _STRETCHES + 1) * stretch
     tallies = uow.tallies
     nowhere: frozenset[str] = frozenset()
+    near_limits, nearest_limits = tallies.near_limits(
+        reach.agents, at_least=NEAR_PERMILLE, limit=_MOST_NEAR
+    )
     return Overview(
         agents=tallies.agents(reach.agents),
         open_intents=tallies.open_intents(reach.intents),
+        near_limits=near_limits,
+        nearest_limits=tuple(nearest_limits),
         intents=tuple(tallies.intents(since, stretch, reach.intents)),
         since=since,
         stretch=stretch,

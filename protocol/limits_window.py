@@ -96,5 +96,32 @@ def decide_limits(limits: PolicyLimits, usage: Usage) -> Wait | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class NearestLimit:
+    """The rate or budget of which most is used; `limit` has the name of the policy's field."""
+
+    limit: str
+    used: float
+    most: int
+
+
+def nearest_limit(limits: PolicyLimits, usage: Usage) -> NearestLimit | None:
+    """Return the rate or budget that will be reached first, None where there is none.
+
+    `concurrent` is none of them: an order that finds every place taken waits.
+    """
+    found = [
+        NearestLimit(name, used, most)
+        for name, most, used in (
+            ("ordersPerHour", limits.orders_per_hour, usage.orders_this_hour),
+            ("ordersPerDay", limits.orders_per_day, usage.orders_today),
+            ("tokensPerDay", limits.tokens_per_day, usage.tokens_today),
+            ("centsPerDay", limits.cents_per_day, usage.cents_today),
+        )
+        if most is not None
+    ]
+    return max(found, key=lambda one: one.used / max(one.most, 1), default=None)
+
+
 def _reached(limit: int | None, used: float) -> bool:
     return limit is not None and used >= limit

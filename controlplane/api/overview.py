@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from controlplane.api.operation import Call, Query, View, operation
 from controlplane.api.views import time_view
+from controlplane.spending import read_near_limit
 from protocol.lifecycle import TERMINAL
+from storage.repositories.tallies import IntentTally, NearLimit
 
 _OPEN = "open"
+_ENDS = frozenset(str(one) for one in TERMINAL)
 
 
 class StretchView(View):
-    """The orders given from a time on, by how they ended; `open` have not."""
+    """The orders given from a time on, by how they ended; `open` have not.
+
+    What they have used is their agents' own figure: tokens, and cents of their agents' money.
+    """
 
     starts_at: str
     states: dict[str, int]
+    tokens: int
+    cents: float
 
 
 class OrdersView(View):
@@ -30,11 +43,29 @@ class OrdersView(View):
     stretches: list[StretchView]
 
 
+class NearLimitView(View):
+    """An agent that is online and has used most of a limit of its policy, by its own count."""
+
+    agent: str
+    name: str
+    limit: str
+    used: float
+    most: float
+
+
+class NearLimitsView(View):
+    """How many agents have used 80 % of a limit or more; the nearest of them, at most five."""
+
+    agents: int
+    nearest: list[NearLimitView]
+
+
 class OverviewView(View):
     """Counts of what you may see; null for what you may see nowhere."""
 
     agents: dict[str, int]
     orders: OrdersView
+    near_limits: NearLimitsView
     approvals: int | None
     registrations: int | None
 
@@ -55,10 +86,6 @@ class OverviewQuery(Query):
 async def overview(call: Call) -> Any:
     """The fleet in numbers, at most two seconds old."""
     made = await call.hub.overviews.look(call.hub.database, call.actor, call.query.hours)
-    by_stretch: dict[str | None, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for starts_at, state, count in made.intents:
-        ended = state if state in {str(one) for one in TERMINAL} else _OPEN
-        by_stretch[time_view(starts_at)][ended] += count
     return {
         "agents": dict(made.agents),
         "orders": {
@@ -66,13 +93,35 @@ async def overview(call: Call) -> Any:
             "since": time_view(made.since),
             "stretchSeconds": int(made.stretch.total_seconds()),
             "stretches": [
-                {"startsAt": starts_at, "states": dict(states)}
-                for starts_at, states in by_stretch.items()
+                _stretch(starts_at, list(tallies))
+                for starts_at, tallies in groupby(made.intents, key=attrgetter("starts_at"))
             ],
+        },
+        "nearLimits": {
+            "agents": made.near_limits,
+            "nearest": [view for one in made.nearest_limits for view in _near(one)],
         },
         "approvals": made.approvals,
         "registrations": made.registrations,
     }
+
+
+def _stretch(starts_at: datetime, tallies: Sequence[IntentTally]) -> dict[str, Any]:
+    states: dict[str, int] = defaultdict(int)
+    for one in tallies:
+        states[one.state if one.state in _ENDS else _OPEN] += one.orders
+    return {
+        "startsAt": time_view(starts_at),
+        "states": states,
+        "tokens": sum(one.tokens for one in tallies),
+        "cents": sum(one.millicents for one in tallies) / 1_000,
+    }
+
+
+def _near(agent: NearLimit) -> Iterator[dict[str, Any]]:
+    near = read_near_limit(agent.heartbeat)
+    if near is not None:
+        yield {"agent": agent.did, "name": agent.name, **asdict(near)}
 
 
 OPERATIONS = [overview]

@@ -18,6 +18,7 @@ from controlplane import clock
 from controlplane.context import Hub
 from controlplane.hub.admission import SocketCounter, Turns
 from controlplane.hub.registry import Registry
+from controlplane.spending import read_near_limit
 from protocol.errors import Error
 from storage.unit_of_work import UnitOfWork
 
@@ -141,7 +142,9 @@ class Live:
 
         def unit(uow: UnitOfWork) -> None:
             for did, (at, heartbeat) in gathered.items():
-                uow.agents.touch(did, heartbeat, at)
+                near = read_near_limit(heartbeat)
+                permille = None if near is None else near.permille
+                uow.agents.touch(did, heartbeat, at, limit_permille=permille)
 
         await self.hub.database.write(unit)
 

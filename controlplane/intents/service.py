@@ -26,6 +26,7 @@ from controlplane.intents.state import (
     refusal_summary,
     result_summary,
 )
+from controlplane.spending import spent_by
 from protocol import limits
 from protocol.errors import IdReuseError, UnknownIntentError
 from protocol.lifecycle import state_of
@@ -163,6 +164,7 @@ def finish_with_result(
     result, envelope = verified.payload, verified.envelope
     digest = envelope.digest
     summary = result_summary(result, envelope.id)
+    spent = spent_by(result)
     finished = None
     # Nearly every result is news and fits: the database says so in the statement that takes it.
     if known is not None and _may_be_news(uow, agent_did, verified, known):
@@ -171,6 +173,7 @@ def finish_with_result(
             state_of(result.status),
             result=summary,
             document_id=envelope.id,
+            spent=spent,
             approval_ids=result.approvals,
             started_at=result.started_at,
             at=now,
@@ -188,6 +191,8 @@ def finish_with_result(
             from_states=OPEN,
             result=summary,
             result_document_id=envelope.id,
+            tokens=spent.tokens,
+            millicents=spent.millicents,
             approval_ids=result.approvals,
             started_at=result.started_at,
             finished_at=now,

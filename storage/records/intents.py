@@ -15,7 +15,8 @@ class IntentRecord:
 
     `id` is the id of the intent document that `signer` signed and `digest` names; `batch_id`
     holds together what one submission made; `source` names what made it when no person did, such
-    as `workflow:<run>/<step>`. `result` is {status, output, error, ...} once it has ended.
+    as `workflow:<run>/<step>`. `result` is {status, output, error, ...} once it has ended; `tokens`
+    and `millicents` are what it says it has used, None where it says nothing.
     """
 
     id: str
@@ -44,6 +45,8 @@ class IntentRecord:
     finished_at: datetime | None = None
     result: dict[str, Any] | None = None
     result_document_id: str | None = None
+    tokens: int | None = None
+    millicents: int | None = None
     cancel_document_id: str | None = None
     delegation_ids: tuple[str, ...] = ()
     approval_ids: tuple[str, ...] = ()

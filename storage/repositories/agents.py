@@ -39,7 +39,9 @@ _GET = Prepared(select(*_MAPPING.columns).where(agents.c.did == bindparam("did")
 _TOUCH = Prepared(
     update(agents)
     .where(agents.c.did == bindparam("key"))
-    .values(last_seen_at=bindparam("at"), heartbeat=bindparam("beat"))
+    .values(
+        last_seen_at=bindparam("at"), heartbeat=bindparam("beat"), limit_permille=bindparam("limit")
+    )
 )
 # Shared, so that registering elsewhere waits for what this connection is just doing, and is then
 # seen by whatever it does next.
@@ -265,11 +267,17 @@ class Agents(Repository[AgentRecord]):
         return {str(row[0]): str(row[1]) for row in rows}
 
     def touch(
-        self, did: str, heartbeat: dict[str, Any] | None = None, at: datetime | None = None
+        self,
+        did: str,
+        heartbeat: dict[str, Any] | None = None,
+        at: datetime | None = None,
+        *,
+        limit_permille: int | None = None,
     ) -> None:
-        """Keep the newest heartbeat; counts no revision."""
+        """Keep the newest heartbeat, and how near it says it is to a limit; counts no revision."""
         beat = None if heartbeat is None else JSON.encode(heartbeat)
-        self._tx.run(_TOUCH, key=did, beat=beat, at=TIME.encode(at or self._tx.now))
+        moment = TIME.encode(at or self._tx.now)
+        self._tx.run(_TOUCH, key=did, beat=beat, at=moment, limit=limit_permille)
 
     def rekey(self, did: str, new_did: str, *, public_key: str, fingerprint: str) -> AgentRecord:
         """Make an agent go by another key, with all that belongs to it; offline until it is back.

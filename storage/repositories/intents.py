@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -52,6 +52,8 @@ _TAKE_RESULT = Prepared(
         state=bindparam("new_state"),
         result=bindparam("new_result"),
         result_document_id=bindparam("document"),
+        tokens=bindparam("new_tokens"),
+        millicents=bindparam("new_millicents"),
         approval_ids=bindparam("new_approvals"),
         started_at=bindparam("new_started"),
         finished_at=bindparam("new_finished"),
@@ -63,6 +65,13 @@ _ENTERED_AT = {
     IntentState.ACCEPTED: "accepted_at",
     IntentState.RUNNING: "started_at",
 }
+
+
+class Spent(NamedTuple):
+    """What one order has used: tokens, and thousandths of a cent; None where it says nothing."""
+
+    tokens: int | None = None
+    millicents: int | None = None
 
 
 @lru_cache(maxsize=256)
@@ -217,6 +226,7 @@ class Intents(Repository[IntentRecord]):
         *,
         result: dict[str, Any],
         document_id: str,
+        spent: Spent,
         approval_ids: tuple[str, ...],
         started_at: datetime | None,
         at: datetime,
@@ -231,6 +241,7 @@ class Intents(Repository[IntentRecord]):
             state: where it ends.
             result: what is kept of it.
             document_id: of the signed result.
+            spent: what it says it has used.
             approval_ids: that the agent names.
             started_at: when the work began, by the agent's clock.
             at: now.
@@ -241,6 +252,8 @@ class Intents(Repository[IntentRecord]):
             key=known.id,
             agent=known.agent_did,
             document=document_id,
+            new_tokens=spent.tokens,
+            new_millicents=spent.millicents,
             new_state=str(state),
             new_result=JSON.encode(result),
             new_approvals=NAMES.encode(approval_ids),
@@ -254,6 +267,8 @@ class Intents(Repository[IntentRecord]):
             state=state,
             result=result,
             result_document_id=document_id,
+            tokens=spent.tokens,
+            millicents=spent.millicents,
             approval_ids=approval_ids,
             started_at=started_at,
             finished_at=at,

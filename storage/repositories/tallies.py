@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
 
 from protocol.ids import format_uuid7
-from storage.tables.columns import TIME, decode_time
+from storage.tables.columns import JSON, TIME, decode_time
 from storage.tables.fleet import agent_tags, agents, registrations
 from storage.tables.intents import intents
 from storage.tables.permits import approvals
@@ -19,11 +19,22 @@ _FIRST_RANDOM = bytes(10)
 
 
 class IntentTally(NamedTuple):
-    """How many orders given within one stretch of time stand in one state."""
+    """How many orders given within one stretch of time stand in one state, and what they used."""
 
     starts_at: datetime
     state: str
     orders: int
+    tokens: int
+    millicents: int
+
+
+class NearLimit(NamedTuple):
+    """An agent that is online and near a limit of its policy, with its last heartbeat."""
+
+    did: str
+    name: str
+    permille: int
+    heartbeat: dict[str, Any]
 
 
 class Tallies:
@@ -38,15 +49,31 @@ class Tallies:
             agents.c.state, agents.c.online
         )
         if realms is not None:
-            tagged = select(agent_tags.c.agent_did).where(
-                agent_tags.c.kind == "realm", agent_tags.c.key.in_(sorted(realms))
-            )
-            statement = statement.where(agents.c.did.in_(tagged))
+            statement = statement.where(_in_realms(realms))
         found = {"online": 0, "offline": 0, "quarantined": 0, "revoked": 0}
         for state, online, count in map(tuple, self._tx.core(statement)):
             status = ("online" if online else "offline") if state == "active" else state
             found[status] = found.get(status, 0) + count
         return found
+
+    def near_limits(
+        self, realms: Collection[str] | None, *, at_least: int, limit: int
+    ) -> tuple[int, list[NearLimit]]:
+        """Return how many agents have used so many thousandths of a limit, and the nearest."""
+        where = [agents.c.state == "active", agents.c.online, agents.c.limit_permille >= at_least]
+        if realms is not None:
+            where.append(_in_realms(realms))
+        nearest = (
+            select(agents.c.did, agents.c.name, agents.c.limit_permille, agents.c.heartbeat)
+            .where(*where)
+            .order_by(agents.c.limit_permille.desc(), agents.c.name)
+            .limit(limit)
+        )
+        found = [
+            NearLimit(did, name, permille, JSON.decode(heartbeat or "{}"))
+            for did, name, permille, heartbeat in map(tuple, self._tx.core(nearest))
+        ]
+        return len(found) if len(found) < limit else self._count(agents.c.did, *where), found
 
     def intents(
         self, since: datetime, stretch: timedelta, realms: Collection[str] | None
@@ -58,7 +85,13 @@ class Tallies:
         milliseconds = stretch // timedelta(milliseconds=1)
         began = intents.c.created_at - intents.c.created_at % milliseconds
         statement = (
-            select(began, intents.c.state, func.count())
+            select(
+                began,
+                intents.c.state,
+                func.count(),
+                func.sum(intents.c.tokens),
+                func.sum(intents.c.millicents),
+            )
             .where(intents.c.id >= format_uuid7(since, _FIRST_RANDOM))
             .group_by(began, intents.c.state)
             .order_by(began)
@@ -66,8 +99,10 @@ class Tallies:
         if realms is not None:
             statement = statement.where(intents.c.realm.in_(sorted(realms)))
         return [
-            IntentTally(decode_time(starts_at), str(state), count)
-            for starts_at, state, count in map(tuple, self._tx.core(statement))
+            IntentTally(
+                decode_time(starts_at), str(state), count, int(tokens or 0), int(cents or 0)
+            )
+            for starts_at, state, count, tokens, cents in map(tuple, self._tx.core(statement))
         ]
 
     def open_intents(self, realms: Collection[str] | None) -> int:
@@ -93,3 +128,10 @@ class Tallies:
 
     def _count(self, column: ColumnElement[str], *where: ColumnElement[bool]) -> int:
         return int(self._tx.core(select(func.count(column)).where(*where)).scalar_one())
+
+
+def _in_realms(realms: Collection[str]) -> ColumnElement[bool]:
+    tagged = select(agent_tags.c.agent_did).where(
+        agent_tags.c.kind == "realm", agent_tags.c.key.in_(sorted(realms))
+    )
+    return agents.c.did.in_(tagged)

@@ -28,6 +28,7 @@ agents = Table(
     moment("online_changed_at", null=True),
     moment("last_seen_at", null=True),
     structure("heartbeat", null=True),
+    count("limit_permille", null=True),  # of the limit it is nearest to, as it says itself
     structure("quarantine", null=True),
     moment("enrolled_at"),
     text("enrolled_by", null=True),

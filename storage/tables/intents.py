@@ -52,6 +52,8 @@ intents = Table(
     moment("finished_at", null=True),
     structure("result", null=True),
     text("result_document_id", null=True),
+    count("tokens", null=True),
+    count("millicents", null=True),
     text("cancel_document_id", null=True),
     names("delegation_ids"),
     names("approval_ids"),

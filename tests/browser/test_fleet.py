@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,6 +16,8 @@ from tests.browser.chromium import PHONE, SCHEMES, WIDE, pictures, screenshot, w
 from tests.browser.conftest import Open, dashboard_url
 from tests.browser.people import sign_in
 from tests.interaction.fixtures import Fleet
+from tests.interaction.plugins import ASK, install_model
+from tests.interaction.processes import wait_until
 from tests.interaction.system import Agent, System
 
 pytestmark = pytest.mark.usefixtures("packages")
@@ -162,12 +165,17 @@ def test_what_happens_at_an_agent_shows_while_one_watches(
         expect(page.get_by_role("row", name=re.compile("echo.*succeeded"))).to_be_visible()
 
 
-def test_home_says_what_waits_and_what_was_done(make_system: MakeSystem, browser: Browser) -> None:
-    system = make_system()
+def test_home_says_what_waits_and_what_was_done(
+    make_system: MakeSystem, browser: Browser, tmp_path: Path
+) -> None:
+    system = make_system(WRIT_HEARTBEAT_SECONDS="1")
     rule = {"id": "ask", "effect": "allow", "actions": ["shell.exec"]}
     approval = {"people": 1, "from": ["*"], "withinSeconds": 600}
-    policy = {"rules": [{**rule, "approval": approval}, {**rule, "id": "e", "actions": ["echo"]}]}
+    policy = {"rules": [{**rule, "approval": approval}, {**rule, "id": "e", "actions": ["*"]}]}
     agent = system.agent("worker", policy={**policy, "limits": {}})
+    frugal = {**policy, "limits": {"tokensPerDay": 500}}
+    model = install_model(tmp_path / "site")
+    asker = system.agent("asker", policy=frugal, **model)
     with owner_at(browser, system, "/") as page:
         expect(page.get_by_text("Nothing waits for you.")).to_be_visible()
         order = system.order(agent, "shell.exec", argv=["uname"])
@@ -187,10 +195,24 @@ def test_home_says_what_waits_and_what_was_done(make_system: MakeSystem, browser
         newcomer.start()
         expect(waiting).to_contain_text("newcomer asks to join")
         system.end(system.order(agent, "files.read", path="x"))
+        expect(page.get_by_role("region", name="Spend")).to_have_count(0)
+        system.run(asker, ASK, tokens=450, cents=1.25)
+        spend = page.get_by_role("region", name="Spend")
+        expect(spend).to_contain_text("1.25cents")
+        spend.get_by_role("button", name="Tokens").click()
+        expect(spend).to_contain_text("450tokens")
+        wait_until(
+            lambda: system.rest.get("/overview")["nearLimits"]["agents"] == 1,
+            "the agent to say how near its limit is",
+            seconds=60,
+        )
+        system.run(agent, "echo", b=1)
+        expect(waiting).to_contain_text("asker has used most of a limit")
+        expect(waiting).to_contain_text("450 of 500 tokens in a day")
         pictures(page, "home")
         orders = page.get_by_role("region", name="Orders")
         orders.get_by_text("As a table").click()
-        expect(orders.get_by_role("row").nth(1)).to_contain_text("3")
+        expect(orders.get_by_role("row").nth(1)).to_contain_text("5")
 
 
 def test_the_list_is_filtered_and_kept_in_the_address(open_page: Open) -> None:

@@ -36,7 +36,8 @@ async def test_a_fleet_is_counted_and_seen_by_realm(both: ServedHub) -> None:
         assert (await both.client.post("/api/v1/intents", order)).status == 202
     intent = await agent.document()
     await agent.accept(intent)
-    await agent.say_document(agent.result(intent, {"done": True}))
+    usage = {"tokens": 120, "cents": 0.125, "seconds": 3}
+    await agent.say_document(agent.result(intent, {"done": True}, usage=usage))
     await agent.result_acks(1)
 
     seen = await overview(both.client)
@@ -50,6 +51,9 @@ async def test_a_fleet_is_counted_and_seen_by_realm(both: ServedHub) -> None:
         for state, count in stretch["states"].items():
             states[state] = states.get(state, 0) + count
     assert states == {"succeeded": 1, "open": 1}
+    assert sum(one["tokens"] for one in seen["orders"]["stretches"]) == 120
+    assert sum(one["cents"] for one in seen["orders"]["stretches"]) == 0.125
+    assert seen["nearLimits"] == {"agents": 0, "nearest": []}
 
     elsewhere = await both.owner()
     await elsewhere.post("/api/v1/realms", {"id": "lab"})

@@ -7,7 +7,15 @@ from datetime import timedelta
 import pytest
 
 from protocol.errors import BudgetExhaustedError, OrderRateLimitedError
-from protocol.limits_window import Usage, UsageRecord, Wait, decide_limits, measure_usage
+from protocol.limits_window import (
+    NearestLimit,
+    Usage,
+    UsageRecord,
+    Wait,
+    decide_limits,
+    measure_usage,
+    nearest_limit,
+)
 from protocol.messages.policies import PolicyLimits
 from tests.protocol.authority_world import NOW
 
@@ -76,3 +84,13 @@ def test_a_refusal_comes_before_waiting() -> None:
 def test_absent_limits_are_unlimited() -> None:
     busy = Usage(10**9, 10**9, 10**9, 10**9, 10**9)
     assert decide_limits(PolicyLimits(), busy) is None
+
+
+def test_the_nearest_limit_is_the_one_of_which_most_is_used() -> None:
+    usage = Usage(orders_this_hour=3, orders_today=9, tokens_today=10, cents_today=0.5, running=1)
+    limits = PolicyLimits(orders_per_hour=10, tokens_per_day=20, concurrent=1)
+    assert nearest_limit(limits, usage) == NearestLimit("tokensPerDay", 10, 20)
+    assert nearest_limit(PolicyLimits(concurrent=1), usage) is None
+    assert nearest_limit(PolicyLimits(cents_per_day=0), usage) == NearestLimit(
+        "centsPerDay", 0.5, 0
+    )

@@ -1,13 +1,15 @@
 // From counts by stretch to bars without gaps. Pure, so that it can be tried without a page.
-import type { OrdersView } from "../../api/schema.gen.ts";
+import type { OrdersView, StretchView } from "../../api/schema.gen.ts";
 
 export const KINDS = ["succeeded", "open", "refused", "failed"] as const;
 export type Kind = (typeof KINDS)[number];
 
-export interface Bar {
+export type Unit = "tokens" | "cents";
+
+export interface Bar<Of extends string = Kind> {
   startsAt: number;
   endsAt: number;
-  counts: Record<Kind, number>;
+  counts: Record<Of, number>;
   total: number;
 }
 
@@ -15,23 +17,53 @@ const KIND_OF: Record<string, Kind> = { succeeded: "succeeded", open: "open", re
 
 /** One bar a stretch from `since` to now, empty ones too; what ended in no other way has failed. */
 export function barsOf(orders: OrdersView, now: number): Bar[] {
-  const length = orders.stretchSeconds * 1000;
-  const first = Date.parse(orders.since);
-  const count = Math.min(200, Math.max(1, Math.ceil((now - first) / length)));
-  const bars = Array.from({ length: count }, (_, at): Bar => {
-    const startsAt = first + at * length;
-    const counts = { succeeded: 0, open: 0, refused: 0, failed: 0 };
-    return { startsAt, endsAt: startsAt + length, counts, total: 0 };
-  });
-  for (const stretch of orders.stretches) {
-    const bar = bars[Math.round((Date.parse(stretch.startsAt) - first) / length)];
-    if (!bar) continue;
+  return fill(orders, now, KINDS, (bar, stretch) => {
     for (const [state, number] of Object.entries(stretch.states)) {
       bar.counts[KIND_OF[state] ?? "failed"] += number;
       bar.total += number;
     }
+  });
+}
+
+/** What the orders of each stretch have used, in one of the units. */
+export function spendOf(orders: OrdersView, now: number, unit: Unit): Bar<"used">[] {
+  return fill(orders, now, ["used"], (bar, stretch) => {
+    bar.counts.used = bar.total = stretch[unit];
+  });
+}
+
+function fill<Of extends string>(
+  orders: OrdersView,
+  now: number,
+  kinds: readonly Of[],
+  count: (bar: Bar<Of>, stretch: StretchView) => void,
+): Bar<Of>[] {
+  const length = orders.stretchSeconds * 1000;
+  const first = Date.parse(orders.since);
+  const many = Math.min(200, Math.max(1, Math.ceil((now - first) / length)));
+  const bars = Array.from({ length: many }, (_, at): Bar<Of> => {
+    const startsAt = first + at * length;
+    return { startsAt, endsAt: startsAt + length, counts: nothing(kinds), total: 0 };
+  });
+  for (const stretch of orders.stretches) {
+    const bar = bars[Math.round((Date.parse(stretch.startsAt) - first) / length)];
+    if (bar) count(bar, stretch);
   }
   return bars;
+}
+
+/** All bars together. */
+export function sumOf<Of extends string>(
+  bars: ReadonlyArray<Bar<Of>>,
+  kinds: readonly Of[],
+): Record<Of, number> {
+  const all = nothing(kinds);
+  for (const bar of bars) for (const kind of kinds) all[kind] += bar.counts[kind];
+  return all;
+}
+
+function nothing<Of extends string>(kinds: readonly Of[]): Record<Of, number> {
+  return Object.fromEntries(kinds.map((kind) => [kind, 0])) as Record<Of, number>;
 }
 
 /** The height of the axis: the least round number that no bar exceeds. */

@@ -8,6 +8,7 @@ import { Empty, Failed } from "../../ui/notes.tsx";
 import { Lately } from "./lately.tsx";
 import { NeedsYou } from "./needs_you.tsx";
 import { overviewOf } from "./queries.ts";
+import { Spend } from "./spend.tsx";
 import { Throughput } from "./throughput.tsx";
 
 export default function Home() {
@@ -49,8 +50,11 @@ export default function Home() {
           <Figure name="Quarantined" value={seen?.agents.quarantined} />
           <Figure name="Orders under way" value={seen?.orders.open} />
         </dl>
-        <div className="grid gap-4 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
-          <Throughput overview={seen} hours={hours} onHours={setHours} />
+        <div className="grid items-start gap-4 xl:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+          <div className="flex min-w-0 flex-col gap-4">
+            <Throughput overview={seen} hours={hours} onHours={setHours} />
+            {seen && <Spend overview={seen} hours={hours} />}
+          </div>
           <Lately />
         </div>
       </div>

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import {
   CircleCheck,
+  Gauge,
   GitFork,
   Hand,
   type LucideIcon,
@@ -25,6 +26,13 @@ import {
   waitingRegistrations,
 } from "./queries.ts";
 
+const PER: Record<string, string> = {
+  ordersPerHour: "orders in an hour",
+  ordersPerDay: "orders in a day",
+  tokensPerDay: "tokens in a day",
+  centsPerDay: "cents in a day",
+};
+
 export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
   const mayEnrol = useCan("enrolment.read");
   const approvals = useQuery(waitingApprovals);
@@ -38,11 +46,16 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
   const joining = registrations.data?.items ?? [];
   const halted = stopped.data?.items ?? [];
   const known = approvals.data !== undefined && stopped.data !== undefined;
-  const waiting = [forks, asked, joining, halted, broken].reduce((sum, one) => sum + one.length, 0);
+  const near = overview?.nearLimits.nearest ?? [];
+  const waiting = [forks, asked, joining, halted, near, broken].reduce(
+    (sum, one) => sum + one.length,
+    0,
+  );
   const nothing = known && waiting === 0;
   const more =
     Math.max(0, (overview?.approvals ?? 0) - asked.length) +
-    Math.max(0, (overview?.registrations ?? 0) - joining.length);
+    Math.max(0, (overview?.registrations ?? 0) - joining.length) +
+    Math.max(0, (overview?.nearLimits.agents ?? 0) - near.length);
   return (
     <Section title="Needs you" flush>
       {nothing ? (
@@ -110,6 +123,20 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
               title={<>{inert(one.name)} is quarantined</>}
               about="It refuses all work until an operator releases it."
               side={<Ago at={one.lastSeenAt} />}
+            />
+          ))}
+          {near.map((one) => (
+            <Item
+              key={one.agent}
+              icon={Gauge}
+              to={`/fleet/${one.agent}/policy`}
+              title={
+                <>
+                  {inert(one.name)} has used {one.used >= one.most ? "up" : "most of"} a limit
+                </>
+              }
+              about={`${one.used.toLocaleString()} of ${one.most.toLocaleString()} ${PER[one.limit] ?? one.limit}`}
+              side={`${Math.floor((100 * one.used) / Math.max(one.most, 1))} %`}
             />
           ))}
           {broken.map((one) => (

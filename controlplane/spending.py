@@ -1,0 +1,66 @@
+"""What agents say they use: of an order in its result, of a limit in their heartbeats.
+
+Both are an agent's own word, in free form (SPEC sections 4 and 5). The agent's count is the one
+that decides; here it is only shown and summed, so whatever has another form counts as nothing said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from storage.repositories.intents import Spent
+
+if TYPE_CHECKING:
+    from protocol.messages.intents import Result
+
+NEAR_PERMILLE: Final = 800
+"""From this part of a limit on, people are shown it."""
+_LIMITS: Final = frozenset({"ordersPerHour", "ordersPerDay", "tokensPerDay", "centsPerDay"})
+_MOST_PERMILLE: Final = 1_000_000
+_MOST_USED: Final = 10**12
+
+
+def spent_by(result: Result) -> Spent:
+    """Return what a result says its order has used."""
+    tokens, cents = (_figure(result.usage.get(name)) for name in ("tokens", "cents"))
+    return Spent(
+        tokens=None if tokens is None else int(tokens),
+        millicents=None if cents is None else round(cents * 1_000),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NearLimit:
+    """One limit: the name of the policy's field, what is used of it, and how much there is."""
+
+    limit: str
+    used: float
+    most: float
+
+    @property
+    def permille(self) -> int:
+        """Thousandths that are used; a limit of nothing is used up."""
+        if self.most == 0:
+            return 1_000
+        return int(min(self.used * 1_000 / self.most, _MOST_PERMILLE))
+
+
+def read_near_limit(heartbeat: Mapping[str, Any]) -> NearLimit | None:
+    """Return the limit that an agent is nearest to, None where it names none."""
+    usage = heartbeat.get("tokenUsage")
+    said = usage.get("nearest") if isinstance(usage, Mapping) else None
+    if not isinstance(said, Mapping):
+        return None
+    limit = said.get("limit")
+    if not isinstance(limit, str) or limit not in _LIMITS:
+        return None
+    used, most = _figure(said.get("used")), _figure(said.get("most"))
+    return None if used is None or most is None else NearLimit(limit, used, most)
+
+
+def _figure(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= _MOST_USED else None

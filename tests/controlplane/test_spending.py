@@ -1,0 +1,46 @@
+"""What an agent says of its use is taken as it is meant, and whatever else it says is nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controlplane.spending import NearLimit, read_near_limit
+
+
+def heartbeat(nearest: Any) -> dict[str, Any]:
+    return {"tokenUsage": {"nearest": nearest}}
+
+
+def test_the_limit_an_agent_names_is_read() -> None:
+    said = {"limit": "tokensPerDay", "used": 90, "most": 100}
+    near = read_near_limit(heartbeat(said))
+    assert near == NearLimit("tokensPerDay", 90, 100)
+    assert near.permille == 900
+    assert NearLimit("centsPerDay", 0, 0).permille == 1_000
+    assert NearLimit("centsPerDay", 1e12, 1e-9).permille == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "much",
+        {"limit": "tokensPerDay"},
+        {"limit": "tokensPerDay", "used": -1, "most": 100},
+        {"limit": "tokensPerDay", "used": True, "most": 100},
+        {"limit": "tokensPerDay", "used": "9", "most": 100},
+        {"limit": "tokensPerDay", "used": float("nan"), "most": 100},
+        {"limit": "tokensPerDay", "used": 10**300, "most": 100},
+        {"limit": "<img>", "used": 9, "most": 10},
+        {"limit": ["tokensPerDay"], "used": 9, "most": 10},
+    ],
+)
+def test_what_has_another_form_is_no_limit(said: Any) -> None:
+    assert read_near_limit(heartbeat(said)) is None
+
+
+@pytest.mark.parametrize("said", [{}, {"tokenUsage": None}, {"tokenUsage": []}])
+def test_who_says_nothing_is_near_nothing(said: dict[str, Any]) -> None:
+    assert read_near_limit(said) is None
