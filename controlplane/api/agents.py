@@ -183,6 +183,7 @@ async def stop_many(call: Call) -> Any:
         "forbidden_type",
         "bad_payload",
         "expired",
+        "future",
         "wrong_audience",
         "id_reuse",
     ),

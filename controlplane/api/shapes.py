@@ -87,7 +87,10 @@ class HeartbeatView(View):
 
 
 class QuarantineView(View):
-    """The quarantine an agent was last told of."""
+    """The quarantine, or the release from one, that an agent was last told of.
+
+    `answer` is what it has said to that, null before it has heard of it; `code` why it refuses.
+    """
 
     epoch: int
     active: bool
@@ -95,6 +98,8 @@ class QuarantineView(View):
     document_id: str
     signer: str
     by: str
+    answer: Literal["accepted", "refused"] | None
+    code: str | None
 
 
 class FailureView(View):

@@ -95,9 +95,16 @@ def agent_view(record: AgentRecord) -> dict[str, Any]:
         "enrolledBy": record.enrolled_by,
         "lastSeenAt": time_view(record.last_seen_at),
         "heartbeat": record.heartbeat,
-        "quarantine": record.quarantine,
+        "quarantine": _quarantine_view(record),
         "etag": etag_of(record.revision),
     }
+
+
+def _quarantine_view(record: AgentRecord) -> dict[str, Any] | None:
+    if record.quarantine is None:
+        return None
+    # Of one from before answers were kept nothing is known; it is taken to be in force.
+    return {"answer": "accepted", "code": None, **record.quarantine}
 
 
 class JoinTokenView(View):

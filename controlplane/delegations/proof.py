@@ -72,8 +72,8 @@ def check_chain(
     *,
     action: str,
     now: datetime,
-) -> None:
-    """Return when a chain of held delegations lets the signer do `action`.
+) -> Chain:
+    """Return the chain of held delegations that lets the signer do `action`.
 
     Realms and conditions are each agent's to judge.
 
@@ -81,7 +81,7 @@ def check_chain(
         AccessDeniedError: none does; the message carries the code that agents would give.
     """
     if envelope.public_key == hub.identity.root and not proof:
-        return
+        return Chain((), envelope.public_key)
     records = [uow.delegations.get(delegation_id) for delegation_id in proof or ()]
     held = {one.id: load_link(one) for one in records if one is not None}
     try:
@@ -101,6 +101,7 @@ def check_chain(
     for link in chain.links:
         if not any(covers_action(one.action, action) for one in link.delegation.capabilities):
             raise AccessDeniedError(f"the signer's chain does not hold {action}: not_granted")
+    return chain
 
 
 def first_send_proof(uow: UnitOfWork, agent_did: str, proof: Sequence[str]) -> None:

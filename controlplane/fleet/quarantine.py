@@ -2,12 +2,12 @@
 
 A quarantine is a signed document that the agent obeys offline and keeps across its restarts. The
 hub may set one at any time; lifting it needs the signature of an operator, or of the root, on a
-chain that the hub's key is no part of.
+chain that the hub's key is no part of. What the agent answers is kept beside what it was told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,12 +16,14 @@ from controlplane.access.authorize import Actor, authorize, authorize_one
 from controlplane.context import Hub, OutboxKind
 from controlplane.delegations.proof import check_chain, first_send_proof
 from controlplane.delegations.revocations import SAFETY_LIFETIME
-from controlplane.errors import InvalidFieldError, StateConflictError
+from controlplane.errors import AccessDeniedError, InvalidFieldError, StateConflictError
 from controlplane.fleet.agents import find_visible, tell_changed
 from controlplane.intents.signed import verify_submitted
 from controlplane.stored_documents import document_record
+from protocol import limits
+from protocol.delegation import Chain, check_chain_grants
 from protocol.envelope import Envelope, parse_document, seal_document
-from protocol.errors import ExpiredError, WrongAudienceError
+from protocol.errors import ExpiredError, FutureError, NotGrantedError, WrongAudienceError
 from protocol.messages.delegations import Quarantine
 from storage.records import AgentRecord
 from storage.unit_of_work import UnitOfWork
@@ -90,7 +92,8 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
     Raises:
         StateConflictError: an epoch that is not higher, or a revoked agent.
         InvalidFieldError: signed by the hub itself, or it does not lift.
-        AccessDeniedError: no chain lets the signer lift it.
+        AccessDeniedError: no chain lets the signer lift it there, or only one through the hub's
+            key: the agent would refuse it, and its author still reads the answer.
         DecodeError, VerificationError: not such a document.
     """
     envelope = parse_document(document)
@@ -103,6 +106,8 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
         raise InvalidFieldError("the hub's key cannot lift a quarantine", pointer="/document")
     if envelope.expires is None or now >= envelope.expires:
         raise ExpiredError("the document has expired")
+    if envelope.timestamp - limits.DOCUMENT_SKEW > now:
+        raise FutureError("signed in the future: the signer's clock is ahead")
 
     def unit(uow: UnitOfWork) -> AgentRecord:
         found = find_visible(uow, actor, name_or_did)
@@ -116,7 +121,8 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
             return found
         if payload.epoch <= int(before.get("epoch", 0)):
             raise StateConflictError(f"the epoch must be above {before.get('epoch', 0)}")
-        check_chain(uow, hub, envelope, payload.proof, action=QUARANTINE_ACTION, now=now)
+        chain = check_chain(uow, hub, envelope, payload.proof, action=QUARANTINE_ACTION, now=now)
+        _check_lifts(hub, chain, found)
         uow.documents.put_once(document_record(envelope, now))
         return _put(
             uow,
@@ -134,9 +140,62 @@ async def release_agent(hub: Hub, actor: Actor, name_or_did: str, document: str)
     return changed
 
 
+def note_answer(
+    uow: UnitOfWork,
+    did: str,
+    answers: Mapping[str, tuple[str, str | None]],
+    now: datetime,
+) -> AgentRecord | None:
+    """Keep what an agent says to the quarantine, or the release, that it was last told of.
+
+    One that refuses its release goes on refusing all work, so it is shown as stopped again.
+
+    Args:
+        uow: the unit.
+        did: of the agent.
+        answers: by the id of a document, `accepted` or `refused`, and the code of a refusal.
+        now: aware.
+
+    Returns:
+        The agent, when one of the answers was news about that; else None.
+    """
+    agent = uow.agents.get(did)
+    told = None if agent is None else agent.quarantine
+    said = None if told is None else answers.get(str(told.get("documentId")))
+    if agent is None or told is None or said is None:
+        return None
+    state, code = said
+    if (told.get("answer"), told.get("code")) == (state, code):
+        return None
+    shown = agent.state
+    if not told["active"] and shown != "revoked":
+        shown = "active" if state == "accepted" else "quarantined"
+    return uow.agents.update(
+        did,
+        state=shown,
+        quarantine={**told, "answer": state, "code": code},
+        updated_at=now,
+    )
+
+
 def stop_again(uow: UnitOfWork, hub: Hub, agent: AgentRecord, now: datetime) -> None:
     """Sign an agent's quarantine anew by the hub's present key, with the same reason."""
     _stop(uow, hub, "hub", agent, str((agent.quarantine or {}).get("reason", "")), now)
+
+
+def _check_lifts(hub: Hub, chain: Chain, agent: AgentRecord) -> None:
+    if any(hub.identity.is_own(link.delegation.subject) for link in chain.links):
+        raise AccessDeniedError(
+            "the signer's chain passes through the hub's key, which lifts no quarantine"
+        )
+    try:
+        check_chain_grants(
+            chain, action=QUARANTINE_ACTION, realms=agent.realms, agent_did=agent.did
+        )
+    except NotGrantedError as exc:
+        raise AccessDeniedError(
+            f"the signer's chain does not hold {QUARANTINE_ACTION} in every realm of this agent"
+        ) from exc
 
 
 def _stop(
@@ -197,6 +256,8 @@ def _put(
             "documentId": envelope.id,
             "signer": envelope.sender_did,
             "by": by,
+            "answer": None,
+            "code": None,
         },
         updated_at=now,
     )

@@ -123,20 +123,68 @@ def test_a_request_is_turned_down_with_a_reason(make_system: MakeSystem, browser
     assert (decided["state"], decided["reason"]) == ("rejected", "nobody here knows it")
 
 
-def test_an_agent_is_stopped_and_then_shut_out_only_by_its_typed_name(
-    make_system: MakeSystem, browser: Browser
+def test_an_agent_is_stopped_let_go_by_an_own_key_and_shut_out_by_its_typed_name(
+    make_system: MakeSystem, browser: Browser, axe: str
 ) -> None:
     system = make_system()
     agent = system.agent("worker")
+    operator = system.hub.made["operatorKeyFile"]
     with owner_at(browser, system, f"/fleet/{agent.did}") as page:
         page.get_by_role("button", name="Quarantine").click()
         asked = page.get_by_role("dialog", name="Stop worker?")
         asked.get_by_label("Reason").fill("odd traffic")
         asked.get_by_role("button", name="Quarantine").click()
         expect(page.get_by_text("It refuses all work: odd traffic")).to_be_visible()
+        assert system.run(agent, "echo")["result"]["error"]["code"] == "quarantined"
+
+        # Without a key here: the command, and where a key is made.
         page.get_by_role("button", name="Release").click()
-        expect(page.get_by_text("writ agents release worker")).to_be_visible()
-        page.keyboard.press("Escape")
+        dialog = page.get_by_role("dialog", name="Release worker")
+        expect(dialog.get_by_text("writ agents release worker")).to_be_visible()
+        pictures(page, "fleet-release-no-key")
+        dialog.get_by_role("link", name="Make one under your account").click()
+        page.get_by_role("button", name="Make one in this browser").click()
+        expect(page.get_by_role("list", name="Signing keys")).to_contain_text("this browser")
+
+        # With one that nobody has lent to: what is missing, and the command that lends it.
+        page.goto(f"/fleet/{agent.did}")
+        page.get_by_role("button", name="Release").click()
+        expect(dialog.get_by_text("was not lent the right to release agents")).to_be_visible()
+        expect(dialog.get_by_text("The operator's key:")).to_be_visible()
+        check_accessible(page, axe)
+        pictures(page, "fleet-release-not-lent")
+        command = shlex.split(dialog.locator("code").first.inner_text())
+        assert command[0] == "writ"
+        agent.stop()
+        system.writ(*(operator if word == "OPERATOR.pem" else word for word in command[1:]))
+
+        # It is signed here, once, in whichever tab; the agent that was away hears of it first.
+        sign = page.get_by_role("button", name="Sign the release")
+        expect(sign).to_be_visible()
+        expect(dialog.get_by_text("It is offline. The release is kept")).to_be_visible()
+        check_accessible(page, axe)
+        pictures(page, "fleet-release-sign")
+        tab = page.context.new_page()
+        tab.goto(f"/fleet/{agent.did}")
+        tab.get_by_role("button", name="Release").click()
+        expect(tab.get_by_role("button", name="Sign the release")).to_be_enabled()
+        dialog.get_by_label("Reason").fill("looked at it")
+        sign.click()
+        expect(page.get_by_text("It was released, and hears of it")).to_be_visible()
+        expect(tab.get_by_text("Meanwhile it was released.")).to_be_visible()
+        expect(tab.get_by_role("button", name="Sign the release")).to_be_disabled()
+        pictures(page, "fleet-released-away")
+        tab.close()
+        agent.start()
+        assert system.run(agent, "echo", a=1)["state"] == "succeeded"
+        expect(page.get_by_text("It was released, and hears of it")).to_be_hidden()
+        told = system.rest.get("/agents/worker")["quarantine"]
+        assert (told["active"], told["answer"], told["reason"]) == (
+            False,
+            "accepted",
+            "looked at it",
+        )
+        assert told["signer"] == command[3]
 
         page.get_by_role("button", name="Revoke").click()
         asked = page.get_by_role("dialog", name="Shut worker out for good?")

@@ -18,9 +18,16 @@ from protocol.approvals import call_digest
 from protocol.audit_tree import leaf_hash, root_hash, verify_consistency, verify_inclusion
 from protocol.checkpoint import verify_checkpoint
 from protocol.envelope import Envelope, parse_document, seal_document
-from protocol.keys import PublicKey
+from protocol.keys import PublicKey, SigningKey
 from protocol.limits import CloseCode
-from protocol.messages import RegisterAck, RegistrationRejected, ToolApprovalRequest
+from protocol.messages import (
+    DocumentAck,
+    DocumentAckItem,
+    RegisterAck,
+    RegistrationRejected,
+    ToolApprovalRequest,
+)
+from protocol.timestamps import format_timestamp
 from storage.records import UserRecord
 from storage.unit_of_work import UnitOfWork
 from tests.controlplane.hub.world import ScriptedAgent
@@ -141,17 +148,7 @@ async def test_a_quarantine_needs_an_operator_to_be_lifted(served: ServedHub) ->
     assert (document.payload["active"], document.payload["epoch"]) == (True, 1)
 
     def release(signer: Any, epoch: int, proof: list[str]) -> dict[str, str]:
-        now = clock.now()
-        lift = seal_document(
-            type="quarantine",
-            id=clock.new_id(),
-            timestamp=now,
-            expires=now + timedelta(days=1),
-            audience=agent.did,
-            payload={"epoch": epoch, "active": False, "reason": "", "proof": proof},
-            signer=signer,
-        )
-        return {"document": lift.wire.decode()}
+        return {"document": sealed_release(agent.did, signer, epoch, proof)}
 
     operator = load_private_key(served.settings.keys_dir / "operator.pem")
     proof = [served.hub.identity.operator_delegation.id]
@@ -164,6 +161,106 @@ async def test_a_quarantine_needs_an_operator_to_be_lifted(served: ServedHub) ->
     lifted = await served.client.post(f"{path}/release", release(operator, 2, proof))
     assert (lifted.status, lifted.json["state"]) == (200, "active")
     assert (await agent.document("quarantine")).payload["active"] is False
+
+
+async def test_a_release_that_its_agent_would_refuse_is_refused_here(served: ServedHub) -> None:
+    agent = await served.enrol()
+    path = f"/api/v1/agents/{agent.did}"
+    await served.client.post(f"{path}/quarantine", {})
+    identity = served.hub.identity
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    person = SigningKey.from_seed(b"p" * 32)
+
+    async def refused(signer: SigningKey, proof: list[str], **changes: Any) -> tuple[int, str]:
+        document = sealed_release(agent.did, signer, 2, proof, **changes)
+        answer = await served.client.post(f"{path}/release", {"document": document})
+        return answer.status, answer.json["detail"]
+
+    lent = {
+        "subject": person.public_key.did,
+        "capabilities": [{"action": "writ.quarantine"}],
+    }
+    by_hub = (await served.client.post("/api/v1/delegations", lent)).json["id"]
+    status, why = await refused(person, [identity.hub_delegation.id, by_hub])
+    assert (status, "passes through the hub's key" in why) == (403, True)
+    here = lend(operator, person, identity.operator_delegation.digest, ["elsewhere"])
+    posted = await served.client.post("/api/v1/delegations/signed", {"document": here})
+    assert posted.status == 201, posted.data
+    status, why = await refused(person, [identity.operator_delegation.id, posted.json["id"]])
+    assert (status, "in every realm of this agent" in why) == (403, True)
+    ahead = clock.now() + timedelta(minutes=5)
+    status, why = await refused(operator, [identity.operator_delegation.id], timestamp=ahead)
+    assert (status, "clock is ahead" in why) == (422, True)
+    shown = (await served.client.get(path)).json
+    assert (shown["state"], shown["quarantine"]["epoch"]) == ("quarantined", 1)
+
+
+async def test_an_agent_counts_as_stopped_until_it_takes_its_release(served: ServedHub) -> None:
+    agent = await served.enrol()
+    path = f"/api/v1/agents/{agent.did}"
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    proof = [served.hub.identity.operator_delegation.id]
+
+    async def answered(document: Envelope, **answer: Any) -> dict[str, Any]:
+        with served.hub.events.subscribe(subject=document.id) as news:
+            item = DocumentAckItem(id=document.id, digest=document.digest, **answer)
+            await agent.say(DocumentAck(documents=(item,)))
+            async with asyncio.timeout(10):
+                await news.next()
+        shown: dict[str, Any] = (await served.client.get(path)).json
+        return {"state": shown["state"], **shown["quarantine"]}
+
+    stopped = await served.client.post(f"{path}/quarantine", {})
+    assert stopped.json["quarantine"]["answer"] is None
+    told = await answered(await agent.document("quarantine"), state="accepted")
+    assert (told["state"], told["answer"], told["code"]) == ("quarantined", "accepted", None)
+    for epoch, answer, state in (
+        (2, {"state": "refused", "code": "old_epoch"}, "quarantined"),
+        (3, {"state": "accepted"}, "active"),
+    ):
+        body = {"document": sealed_release(agent.did, operator, epoch, proof)}
+        lifted = (await served.client.post(f"{path}/release", body)).json
+        assert (lifted["state"], lifted["quarantine"]["answer"]) == ("active", None)
+        told = await answered(await agent.document("quarantine"), **answer)
+        assert (told["state"], told["active"], told["epoch"]) == (state, False, epoch)
+        assert (told["answer"], told["code"]) == (answer["state"], answer.get("code"))
+
+
+def sealed_release(
+    did: str, signer: SigningKey, epoch: int, proof: list[str], **changes: Any
+) -> str:
+    now = clock.now()
+    fields: dict[str, Any] = {
+        "type": "quarantine",
+        "id": clock.new_id(),
+        "timestamp": now,
+        "expires": now + timedelta(days=1),
+        "audience": did,
+        "payload": {"epoch": epoch, "active": False, "reason": "", "proof": proof},
+        "signer": signer,
+    }
+    return seal_document(**(fields | changes)).wire.decode()
+
+
+def lend(signer: SigningKey, subject: SigningKey, parent: str, realms: list[str]) -> str:
+    now = clock.now()
+    payload = {
+        "subject": subject.public_key.did,
+        "capabilities": [{"action": "writ.quarantine", "realms": realms}],
+        "conditions": [],
+        "notBefore": format_timestamp(now),
+        "maxDepth": 0,
+        "parent": parent,
+    }
+    return seal_document(
+        type="delegation",
+        id=clock.new_id(),
+        timestamp=now,
+        expires=now + timedelta(hours=1),
+        audience="*",
+        payload=payload,
+        signer=signer,
+    ).wire.decode()
 
 
 async def test_a_revoked_agent_is_shut_out_and_the_others_are_told(served: ServedHub) -> None:

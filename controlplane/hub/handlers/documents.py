@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from controlplane import clock
+from controlplane.fleet.agents import tell_changed
+from controlplane.fleet.quarantine import note_answer
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from protocol.envelope import Envelope
 from protocol.messages.documents import DocumentAck
-from storage.records import DocumentAckRecord
+from storage.records import AgentRecord, DocumentAckRecord
 from storage.unit_of_work import UnitOfWork
 
 
@@ -22,7 +24,7 @@ def document_ack(
     did = connection.agent_did
     items = payload.documents
 
-    def unit(uow: UnitOfWork) -> list[DocumentAckRecord]:
+    def unit(uow: UnitOfWork) -> tuple[list[DocumentAckRecord], AgentRecord | None]:
         now = clock.now()
         before = uow.documents.acks(did)
         kept = _kept(uow, [item.id for item in items])
@@ -50,9 +52,11 @@ def document_ack(
             )
             news.append(ack)
         uow.outbox.delete_refs(did, [item.id for item in items])
-        return news
+        answers = {ack.document_id: (ack.state, ack.code) for ack in news}
+        return news, note_answer(uow, did, answers, now) if answers else None
 
-    def done(news: list[DocumentAckRecord]) -> None:
+    def done(said: tuple[list[DocumentAckRecord], AgentRecord | None]) -> None:
+        news, answered = said
         live.dispatcher.acknowledged(connection, [item.id for item in items])
         for ack in news:
             live.hub.events.emit(
@@ -61,6 +65,7 @@ def document_ack(
                 data={"id": ack.document_id, "agent": did, "code": ack.code},
                 subject=ack.document_id,
             )
+        _tell_refused(live, answered)
 
     connection.effects.submit(unit, done, lambda _error: None)
 
@@ -71,13 +76,23 @@ def _kept(uow: UnitOfWork, ids: list[str]) -> frozenset[str]:
     return frozenset(known | {one.id for one in uow.delegations.get_many(ids)})
 
 
-def refused_document(live: Live, connection: Connection, document_id: str) -> None:
+def refused_document(live: Live, connection: Connection, document_id: str, code: str) -> None:
     """Stop sending a document that the agent has answered by an `error`."""
     did = connection.agent_did
 
-    def done(_count: int) -> None:
-        live.dispatcher.acknowledged(connection, (document_id,))
+    def unit(uow: UnitOfWork) -> AgentRecord | None:
+        uow.outbox.delete_refs(did, (document_id,))
+        return note_answer(uow, did, {document_id: ("refused", code)}, clock.now())
 
-    connection.effects.submit(
-        lambda uow: uow.outbox.delete_refs(did, (document_id,)), done, lambda _error: None
-    )
+    def done(answered: AgentRecord | None) -> None:
+        live.dispatcher.acknowledged(connection, (document_id,))
+        _tell_refused(live, answered)
+
+    connection.effects.submit(unit, done, lambda _error: None)
+
+
+def _tell_refused(live: Live, agent: AgentRecord | None) -> None:
+    """Tell watchers of an agent that has refused to be let go: it is as stopped as before."""
+    told = (agent and agent.quarantine) or {}
+    if agent is not None and told.get("answer") == "refused" and not told["active"]:
+        tell_changed(live.hub, "agent.quarantined", agent)

@@ -42,4 +42,4 @@ def error(live: Live, connection: Connection, _envelope: Envelope, payload: Erro
         intents.refused_document(
             live, connection, payload.in_reply_to, payload.code, payload.message
         )
-        documents.refused_document(live, connection, payload.in_reply_to)
+        documents.refused_document(live, connection, payload.in_reply_to, payload.code)

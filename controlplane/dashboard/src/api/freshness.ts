@@ -32,7 +32,8 @@ const STALE: ReadonlyArray<readonly [prefix: string, resources: readonly Resourc
   ["agent.", ["agents", "overview", "audit"]],
   ["document.", ["policies", "agents", "delegations"]],
   ["policy.", ["policies", "agents", "audit"]],
-  ["delegation.", ["delegations", "audit"]],
+  // What was lent to the keys of whoever looks at the page, too.
+  ["delegation.", ["delegations", "me", "audit"]],
   ["file.", ["files"]],
   ["webhook.", ["webhooks", "audit"]],
   ["audit.", ["audit"]],

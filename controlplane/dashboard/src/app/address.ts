@@ -10,6 +10,18 @@ export interface Address {
   clear: () => void;
 }
 
+/** Those of the names of which the address says something. */
+export function chosen<Name extends string>(
+  params: URLSearchParams,
+  names: readonly Name[],
+): Partial<Record<Name, string>> {
+  const found = names.flatMap((name) => {
+    const value = params.get(name);
+    return value ? [[name, value] as const] : [];
+  });
+  return Object.fromEntries(found) as Partial<Record<Name, string>>;
+}
+
 export function useAddress(): Address {
   const [params, setParams] = useSearchParams();
   const change = (part: Part) =>

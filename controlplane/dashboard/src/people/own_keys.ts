@@ -2,9 +2,8 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api, hubUrl } from "../api/client.ts";
 import { useMe } from "../api/me.ts";
-import type { LentView, OwnKeyView } from "../api/schema.gen.ts";
+import type { OwnKeyView } from "../api/schema.gen.ts";
 import { decodeBase64 } from "../proof/bytes.ts";
-import { coversAction } from "../proof/chain.ts";
 import { canVerify } from "../proof/keys.ts";
 import {
   forgetOwnKey,
@@ -65,22 +64,4 @@ export function useEnrolKey() {
 export function useForgetKey() {
   const { subject } = useMe();
   return () => forgetOwnKey(ownerOf(subject));
-}
-
-/** The chain by which a key may do `action` in a realm, at an agent; operator-lent ones first. */
-export function chainFor(
-  known: OwnKeyView,
-  action: string,
-  realm: string,
-  agent: string,
-): LentView | null {
-  const covering = known.lent.filter((one) =>
-    one.capabilities.some(
-      (capability) =>
-        coversAction(capability.action, action) &&
-        (capability.realms == null || capability.realms.includes(realm)) &&
-        (capability.agents == null || capability.agents.includes(agent)),
-    ),
-  );
-  return covering.find((one) => !one.throughHub) ?? covering[0] ?? null;
 }

@@ -9,7 +9,9 @@ import { useMe } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { ApprovalView, LentView } from "../../api/schema.gen.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
-import { chainFor, type UsableKey, useOwnKey } from "../../people/own_keys.ts";
+import { OperatorCommand } from "../../people/lending.tsx";
+import { chainFor } from "../../people/lent.ts";
+import { type UsableKey, useOwnKey } from "../../people/own_keys.ts";
 import { sealDecision } from "../../proof/approvals.ts";
 import type { PlainValue } from "../../proof/json.ts";
 import { Button } from "../../ui/button.tsx";
@@ -18,12 +20,13 @@ import { Field, TextArea } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Note, ProblemNote } from "../../ui/notes.tsx";
 import { toast } from "../../ui/toasts.tsx";
-import { EnrolKey, OperatorCommand } from "./enrol_key.tsx";
+import { EnrolKey } from "./enrol_key.tsx";
 import { type Way, waysToDecide } from "./ways.ts";
 
 /** So long an answer is not taken after its question came up: no second click of a double one. */
 const ARMED_AFTER_MS = 600;
 
+const APPROVE = "writ.approve";
 const WORDS: Record<Way, { how: string; says: string }> = {
   "own-key": {
     how: "Signed with your key in this browser",
@@ -39,7 +42,7 @@ export function Decide({ approval }: { approval: ApprovalView }) {
   const me = useMe();
   const own = useOwnKey();
   const usable = own.data?.usable ?? null;
-  const lent = usable && chainFor(usable.known, "writ.approve", approval.realm, approval.agent);
+  const lent = usable && chainFor(usable.known, APPROVE, [approval.realm], approval.agent);
   const ways = waysToDecide(approval, me, usable && { did: usable.key.did, lent });
   const [asked, setAsked] = useState<boolean | null>(null);
   const pending = approval.state === "pending";
@@ -94,7 +97,10 @@ export function Decide({ approval }: { approval: ApprovalView }) {
             ))}
           {ways.needsKey && <EnrolKey able={own.data?.able ?? false} />}
           {ways.needsOperator && usable && (
-            <OperatorCommand did={usable.key.did} realm={approval.realm} />
+            <div className="mt-2 flex flex-col gap-1">
+              <p className="text-muted">Ask an operator to run this, then decide here:</p>
+              <OperatorCommand did={usable.key.did} action={APPROVE} realms={[approval.realm]} />
+            </div>
           )}
         </div>
       )}

@@ -2,8 +2,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, ScrollText, X } from "lucide-react";
 import { useState } from "react";
-import { Link, useLocation, useSearch } from "wouter";
+import { Link } from "wouter";
 import type { LeafView } from "../../api/schema.gen.ts";
+import { type Address, chosen, useAddress } from "../../app/address.ts";
 import { Page } from "../../app/page.tsx";
 import { Who } from "../../people/who.tsx";
 import { Button, buttonClasses } from "../../ui/button.tsx";
@@ -75,29 +76,12 @@ const COLUMNS: ReadonlyArray<Column<LeafView>> = [
   },
 ];
 
-function readFilters(search: string): Filters {
-  const given = new URLSearchParams(search);
-  return Object.fromEntries(
-    FILTERS.flatMap((name) => {
-      const value = given.get(name);
-      return value ? [[name, value]] : [];
-    }),
-  );
-}
-
 export default function Audit() {
-  const [, go] = useLocation();
-  const filters = readFilters(useSearch());
+  const { params, change, clear } = useAddress();
+  const filters = chosen(params, FILTERS);
   const entries = useEntries(filters);
   const [open, setOpen] = useState<LeafView>();
   const filtered = Object.keys(filters).length > 0;
-  const change = (name: keyof Filters, value: string) => {
-    const next = new URLSearchParams(filters);
-    if (value === "") next.delete(name);
-    else next.set(name, value);
-    const query = next.toString();
-    go(query === "" ? "/audit" : `/audit?${query}`, { replace: true });
-  };
   return (
     <Page
       title="Audit"
@@ -112,11 +96,7 @@ export default function Audit() {
     >
       <Memory />
       <Forks />
-      <FilterBar
-        filters={filters}
-        change={change}
-        onClear={() => go("/audit", { replace: true })}
-      />
+      <FilterBar filters={filters} change={change} onClear={clear} />
       {entries.isPending ? (
         <Waiting lines={6} />
       ) : entries.isError ? (
@@ -199,7 +179,7 @@ function FilterBar({
   onClear,
 }: {
   filters: Filters;
-  change: (name: keyof Filters, value: string) => void;
+  change: Address["change"];
   onClear: () => void;
 }) {
   return (
@@ -209,7 +189,7 @@ function FilterBar({
           <Select
             {...props}
             value={filters.kind ?? ""}
-            onChange={(event) => change("kind", event.target.value)}
+            onChange={(event) => change({ kind: event.target.value })}
           >
             <option value="">anything</option>
             {FAMILIES.map((family) => (
@@ -230,9 +210,9 @@ function FilterBar({
               placeholder={hint}
               spellCheck={false}
               defaultValue={filters[name] ?? ""}
-              onBlur={(event) => change(name, event.target.value.trim())}
+              onBlur={(event) => change({ [name]: event.target.value.trim() })}
               onKeyDown={(event) => {
-                if (event.key === "Enter") change(name, event.currentTarget.value.trim());
+                if (event.key === "Enter") change({ [name]: event.currentTarget.value.trim() });
               }}
             />
           )}
@@ -246,7 +226,7 @@ function FilterBar({
               type="date"
               value={filters[name]?.slice(0, 10) ?? ""}
               onChange={(event) =>
-                change(name, event.target.value && `${event.target.value}T00:00:00.000Z`)
+                change({ [name]: event.target.value && `${event.target.value}T00:00:00.000Z` })
               }
             />
           )}

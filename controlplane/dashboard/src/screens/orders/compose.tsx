@@ -8,7 +8,8 @@ import { api } from "../../api/client.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { ActionView, AgentView, BatchView } from "../../api/schema.gen.ts";
 import { Page, Section } from "../../app/page.tsx";
-import { chainFor, useOwnKey } from "../../people/own_keys.ts";
+import { chainFor } from "../../people/lent.ts";
+import { useOwnKey } from "../../people/own_keys.ts";
 import { newId, sealDocument } from "../../proof/envelope.ts";
 import { type JsonObject, parseStrictJson } from "../../proof/json.ts";
 import { State } from "../../ui/badge.tsx";
@@ -77,7 +78,7 @@ function Form({ agents, first }: { agents: readonly AgentView[]; first: Draft })
   const realm = draft.realm || (realms.length === 1 ? (realms[0] ?? "") : "");
   const own = useOwnKey();
   const usable = own.data?.usable ?? null;
-  const lent = usable && only && chainFor(usable.known, draft.action, realm, only.did);
+  const lent = usable && only && chainFor(usable.known, draft.action, [realm], only.did);
   const signs = draft.ownKey && lent != null;
   const wrong = wrongWith(draft, reached, action, realm, faults);
   const [, go] = useLocation();

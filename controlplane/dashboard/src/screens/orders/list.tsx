@@ -1,9 +1,10 @@
 // Orders, newest first; what is filtered stands in the address, so that it can be sent to somebody.
 import { Plus, Send, X } from "lucide-react";
 import { useId } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useLocation } from "wouter";
 import { useCan } from "../../api/me.ts";
 import type { IntentView } from "../../api/schema.gen.ts";
+import { chosen, useAddress } from "../../app/address.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { Page } from "../../app/page.tsx";
 import { StateWord, wordOf } from "../../ui/badge.tsx";
@@ -13,7 +14,7 @@ import { inert } from "../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
 import { type Column, DataTable } from "../../ui/table.tsx";
 import { Ago } from "../../ui/time.tsx";
-import { FILTERS, type Filters, STATES, useOrders } from "./queries.ts";
+import { FILTERS, STATES, useOrders } from "./queries.ts";
 
 const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   {
@@ -60,30 +61,14 @@ const COLUMNS: ReadonlyArray<Column<IntentView>> = [
   },
 ];
 
-function readFilters(search: string): Filters {
-  const given = new URLSearchParams(search);
-  return Object.fromEntries(
-    FILTERS.flatMap((name) => {
-      const value = given.get(name);
-      return value ? [[name, value]] : [];
-    }),
-  );
-}
-
 export function OrderList() {
   const [, go] = useLocation();
-  const filters = readFilters(useSearch());
+  const { params, change, clear } = useAddress();
+  const filters = chosen(params, FILTERS);
   const orders = useOrders(filters);
   const may = useCan("intents.submit");
   const filtered = Object.keys(filters).length > 0;
   useHotkeys(may ? [{ keys: "n", does: "new order", run: () => go("/orders/new") }] : []);
-  const change = (name: keyof Filters, value: string) => {
-    const next = new URLSearchParams(filters);
-    if (value === "") next.delete(name);
-    else next.set(name, value);
-    const query = next.toString();
-    go(query === "" ? "/orders" : `/orders?${query}`, { replace: true });
-  };
   const fresh = may && (
     <ButtonLink to="/orders/new" icon={Plus} look="primary">
       New order
@@ -97,7 +82,7 @@ export function OrderList() {
             <Select
               id={id}
               value={filters.state ?? ""}
-              onChange={(event) => change("state", event.target.value)}
+              onChange={(event) => change({ state: event.target.value })}
             >
               <option value="">any</option>
               {STATES.map((state) => (
@@ -118,16 +103,16 @@ export function OrderList() {
                 placeholder="any"
                 spellCheck={false}
                 defaultValue={filters[name] ?? ""}
-                onBlur={(event) => change(name, event.target.value.trim())}
+                onBlur={(event) => change({ [name]: event.target.value.trim() })}
                 onKeyDown={(event) => {
-                  if (event.key === "Enter") change(name, event.currentTarget.value.trim());
+                  if (event.key === "Enter") change({ [name]: event.currentTarget.value.trim() });
                 }}
               />
             )}
           </Labelled>
         ))}
         {filtered && (
-          <Button look="quiet" icon={X} onClick={() => go("/orders", { replace: true })}>
+          <Button look="quiet" icon={X} onClick={clear}>
             Clear
           </Button>
         )}

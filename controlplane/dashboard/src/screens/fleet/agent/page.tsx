@@ -15,6 +15,7 @@ import { AgentFacts } from "./facts.tsx";
 import { AgentLog } from "./log.tsx";
 import { AgentOrders } from "./orders.tsx";
 import { AgentPolicy } from "./policy.tsx";
+import { QuarantineNote } from "./quarantine_note.tsx";
 
 const PARTS = [
   ["", "Overview", AgentFacts],
@@ -48,14 +49,9 @@ export function AgentPage({ did, part }: { did: string; part: string }) {
       }
       actions={<AgentActions agent={agent} />}
     >
-      {agent.state === "quarantined" && (
-        <div className="mb-4">
-          <Note tone="wait">
-            It refuses all work{reasonOf(agent.quarantine)}. Only a document signed by an operator
-            or the root lifts that, never the hub alone.
-          </Note>
-        </div>
-      )}
+      <div className="mb-4 empty:hidden">
+        <QuarantineNote agent={agent} />
+      </div>
       {agent.state === "revoked" && (
         <div className="mb-4">
           <Note tone="bad">Its key is shut out for good. It cannot come back with it.</Note>
@@ -73,9 +69,4 @@ export function AgentPage({ did, part }: { did: string; part: string }) {
       </div>
     </Page>
   );
-}
-
-function reasonOf(quarantine: Record<string, unknown> | null): string {
-  const reason = quarantine?.reason;
-  return typeof reason === "string" && reason !== "" ? `: ${inert(reason)}` : "";
 }

@@ -1,65 +1,60 @@
-// Lifting a quarantine: the hub cannot, so this says who can and takes what they have signed.
-import { useMutation } from "@tanstack/react-query";
+// Lifting a quarantine: the hub cannot. A person does whose key here an operator has lent to; else
+// the dialog says what is missing, and takes what was signed elsewhere.
 import { useState } from "react";
-import { api } from "../../../api/client.ts";
+import { asProblem } from "../../../api/problem.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
-import { CopyField } from "../../../ui/copy.tsx";
-import { Field, TextArea } from "../../../ui/field.tsx";
-import { FormDialog } from "../../../ui/form_dialog.tsx";
+import { useOwnKey } from "../../../people/own_keys.ts";
+import { Dialog } from "../../../ui/dialog.tsx";
 import { inert } from "../../../ui/inert.ts";
+import { ProblemNote, Waiting } from "../../../ui/notes.tsx";
+import { HandIn } from "./hand_in.tsx";
+import { rightToRelease } from "./right.ts";
+import { SignRelease } from "./sign_release.tsx";
+import { WhyNot } from "./why_not.tsx";
 
-export function ReleaseDialog({
-  agent,
-  onClose,
-  onDone,
-}: {
+interface Props {
   agent: AgentView;
   onClose: () => void;
   onDone: (text: string) => void;
-}) {
+}
+
+export function ReleaseDialog(props: Props) {
+  const { agent, onClose } = props;
+  const own = useOwnKey();
+  const [otherwise, setOtherwise] = useState(false);
+  // Kept here: what somebody has pasted is not lost when an operator lends to their key meanwhile.
   const [document, setDocument] = useState("");
-  const release = useMutation({
-    mutationFn: () =>
-      api.post("/api/v1/agents/{did}/release", {
-        path: { did: agent.did },
-        body: { document: document.trim() },
-      }),
-    onSuccess: () => onDone(`${inert(agent.name)} may work again`),
-  });
+  const usable = own.data?.usable ?? null;
+  const right = usable && rightToRelease(usable.known, agent);
+  if (own.isPending)
+    return (
+      <Dialog open onOpenChange={onClose} title={`Release ${inert(agent.name)}`}>
+        <Waiting lines={3} />
+      </Dialog>
+    );
+  if (usable && right?.kind === "ready" && !otherwise && document === "")
+    return (
+      <SignRelease
+        {...props}
+        signer={usable.key}
+        proof={right.lent.proof}
+        onOtherwise={() => setOtherwise(true)}
+      />
+    );
   return (
-    <FormDialog
-      title={`Release ${inert(agent.name)}`}
-      description="The agent believes only an operator or the root: a hub that was taken over must not be able to let a stopped agent go."
-      dismissible={document === ""}
-      verb="Hand it in"
-      cancel="Close"
-      sending={release}
-      ready={document.trim() !== ""}
-      onClose={onClose}
-    >
-      <div className="flex flex-col gap-1.5">
-        <p>Whoever holds an operator's key file runs this, and it is released at once:</p>
-        <CopyField
-          value={`writ agents release ${agent.name} --sign OPERATOR-KEY.pem`}
-          label="command"
-          block
+    <HandIn {...props} document={document} onDocument={setDocument}>
+      {own.data === undefined ? (
+        <ProblemNote problem={asProblem(own.error)} />
+      ) : otherwise ? null : (
+        <WhyNot
+          able={own.data.able}
+          did={usable?.key.did ?? null}
+          right={right}
+          agent={agent}
+          checking={own.isFetching}
+          onCheck={() => void own.refetch()}
         />
-      </div>
-      <Field
-        label="Or the document, signed where no hub is reached"
-        hint="One line of JSON, as it was signed."
-      >
-        {(props) => (
-          <TextArea
-            {...props}
-            rows={4}
-            spellCheck={false}
-            className="font-mono text-xs"
-            value={document}
-            onChange={(event) => setDocument(event.target.value)}
-          />
-        )}
-      </Field>
-    </FormDialog>
+      )}
+    </HandIn>
   );
 }
