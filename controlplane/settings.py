@@ -143,6 +143,7 @@ class HubSettings(BaseModel):
     max_unregistered_per_address: Count = limits.MAX_UNREGISTERED_PER_ADDRESS
     max_unregistered: Count = 1_000
     arrivals_per_second: Count = 300
+    join_failures_per_address: Count = limits.JOIN_FAILURES_PER_ADDRESS
     max_pending_per_address: Count = limits.MAX_PENDING_PER_ADDRESS
     max_pending: Count = limits.MAX_PENDING
     pending_lifetime_seconds: Count = int(limits.PENDING_LIFETIME.total_seconds())

@@ -120,6 +120,7 @@ MEANING = {
     "max_notifications": "notifications kept for one person",
     "max_open_orders": "orders an agent holds that are not finished",
     "max_pending": "requests to be enrolled, in all",
+    "join_failures_per_address": "join tokens that one address may fail to prove, in 5 minutes",
     "max_pending_per_address": "requests to be enrolled from one address",
     "max_running": "orders an agent works on at once",
     "max_send_queue_bytes": "bytes waiting for one agent before it counts as too slow",

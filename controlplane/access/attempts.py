@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from controlplane import clock
@@ -31,15 +31,30 @@ def bound_by(kind: str, *parts: str, most: int) -> Bound:
     return Bound(f"{kind}:{digest[:32]}", most)
 
 
-def address_group(address: str) -> str:
-    """Return what counts as one address: an IPv6 customer has a whole /64."""
+def address_group(host: str | None) -> str:
+    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
+    if not host:
+        return "unknown"
     try:
-        found = ipaddress.ip_address(address)
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
-        return address
-    if found.version == 6:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
+        return host
+    if isinstance(address, ipaddress.IPv6Address):
+        # A hub that listens on `::` sees IPv4 like this; else all of IPv4 would be one address.
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
+
+
+def count_in(uow: UnitOfWork, bound: Bound, now: datetime) -> bool:
+    """Count one attempt under `bound` in a unit that is kept; return whether it is one too many."""
+    return uow.rate_windows.hit(bound.key, WINDOW, now) > bound.most
+
+
+def tried_too_often(uow: UnitOfWork, bound: Bound, now: datetime) -> bool:
+    """Return whether there were as many attempts under `bound` as there may be; counts none."""
+    return uow.rate_windows.hits(bound.key, WINDOW, now) >= bound.most
 
 
 async def count_attempt(database: Database, bounds: Sequence[Bound]) -> None:
@@ -52,8 +67,8 @@ async def count_attempt(database: Database, bounds: Sequence[Bound]) -> None:
     now = clock.now()
 
     def unit(uow: UnitOfWork) -> bool:
-        hits = [uow.rate_windows.hit(one.key, WINDOW, now) for one in bounds]
-        return any(hit > one.most for hit, one in zip(hits, bounds, strict=True))
+        over = [count_in(uow, one, now) for one in bounds]
+        return any(over)
 
     if await database.write(unit):
         left = WINDOW - timedelta(seconds=now.timestamp() % WINDOW.total_seconds())

@@ -5,9 +5,7 @@ Pure counters: time comes in as monotonic seconds. Knows nothing of sockets.
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
-from dataclasses import dataclass
 
 MAX_TURN_SECONDS = 60.0
 """As long as agents wait by themselves at most."""
@@ -35,32 +33,6 @@ class TokenBucket:
             return False
         self._tokens -= 1.0
         return True
-
-
-def address_group(host: str | None) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 of an IPv6 one."""
-    if not host:
-        return "unknown"
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address, 64), strict=False))
-    return str(address)
-
-
-@dataclass(frozen=True, slots=True)
-class AdmissionLimits:
-    """The bounds of section 4, all of them settings."""
-
-    unregistered_per_address: int
-    pending_per_address: int
-    pending_total: int
-    frames_per_second: float
-    frames_burst: float
 
 
 class Turns:

@@ -19,10 +19,10 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from controlplane import clock
+from controlplane.access.attempts import address_group
 from controlplane.access.cross_site import own_origin
 from controlplane.files.tickets import UPLOADS_PATH
 from controlplane.hub import enrolment, router
-from controlplane.hub.admission import address_group
 from controlplane.hub.connection import Connection
 from controlplane.hub.live import Live
 from controlplane.hub.transport import SCOPE_KEY, Transport

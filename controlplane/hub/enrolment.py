@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from controlplane import clock, faults
+from controlplane.access.attempts import Bound, bound_by, count_in, tried_too_often
 from controlplane.fleet.registrations import approve_by_token
 from controlplane.hub import join_tokens, welcome
 from controlplane.hub.claims import (
@@ -63,7 +64,16 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """Too many requests wait already, of this address or in all."""
+    """Too many requests wait already, or failed, of this address or in all; `why` is told."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unproved:
+    """A join token that is no good, which is counted; a stranger is not told `why`."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +83,7 @@ class Rejected:
     reason: str
 
 
-Door = Enrolled | Waiting | Revoked | Full | Rejected | Held
+Door = Enrolled | Waiting | Revoked | Full | Unproved | Rejected | Held
 _CLAIMS = 3
 """How often a key may be taken by others while it is being taken here."""
 
@@ -219,14 +229,17 @@ def _ask(
     envelope.public_key.check_point()
     token = None
     if payload.join is not None:
-        token = join_tokens.verify_join(uow, hub.secrets, payload, envelope.payload, now)
+        failures = _failures(live, connection)
+        if tried_too_often(uow, failures, now):
+            return Full("too many join tokens that are no good")
+        try:
+            token = join_tokens.verify_join(uow, hub.secrets, payload, envelope.payload, now)
+        except AuthFailedError as error:
+            count_in(uow, failures, now)
+            return Unproved(str(error))
+    elif not _has_room(live, connection, uow):
+        return Full("too many requests wait")
     registrations = uow.registrations
-    if token is None and (
-        registrations.count_pending() >= hub.settings.max_pending
-        or registrations.count_pending(address=connection.address)
-        >= hub.settings.max_pending_per_address
-    ):
-        return Full()
     registration = registrations.upsert_pending(
         RegistrationRecord(
             id=clock.new_id(),
@@ -264,6 +277,29 @@ def _ask(
             return _enter(live, connection, agent, payload, uow, new=True)
     faults.reach("register_before_commit")
     return Waiting(registration, new=True)
+
+
+def _failures(live: Live, connection: Connection) -> Bound:
+    """Return what bounds the join tokens that one address may fail to prove, at all hubs."""
+    most = live.hub.settings.join_failures_per_address
+    return bound_by("join", connection.address, most=most)
+
+
+def _has_room(live: Live, connection: Connection, uow: UnitOfWork) -> bool:
+    """Whether one more request without a token may wait; no other hub lets one in meanwhile."""
+    settings, count_pending = live.hub.settings, uow.registrations.count_pending
+
+    def has() -> bool:
+        return (
+            count_pending() < settings.max_pending
+            and count_pending(address=connection.address) < settings.max_pending_per_address
+        )
+
+    # Looked at before too: strangers who find no room must not make other hubs wait for them.
+    if not has():
+        return False
+    uow.alone("requests to be enrolled")
+    return has()
 
 
 def _open(live: Live, connection: Connection, door: Door, payload: Register) -> None:
@@ -312,8 +348,12 @@ def _open(live: Live, connection: Connection, door: Door, payload: Register) -> 
             connection.close(CloseCode.REFUSED, "rejected")
         case Held():
             turn_away(connection)
-        case Full():
-            connection.fail(RateLimitedError("too many requests wait"), CloseCode.RATE)
+        case Full(why):
+            log.info("registration_failed", code=RateLimitedError.code, address=connection.address)
+            live.hub.metrics.refused_frames.labels(RateLimitedError.code).inc()
+            connection.fail(RateLimitedError(why), CloseCode.RATE)
+        case Unproved(why):
+            raise AuthFailedError(why)
 
 
 def count_registered(live: Live, connection: Connection) -> None:

@@ -75,8 +75,7 @@ class RateWindows(Repository[IdentityRecord]):
 
     def hit(self, key: str, window: timedelta, now: datetime) -> int:
         """Count one attempt and return how many there were in the present window."""
-        milliseconds = window // timedelta(milliseconds=1)
-        starts_at = TIME.encode(now) // milliseconds * milliseconds
+        starts_at = _start_of(window, now)
         make = sqlite.insert if self._tx.is_sqlite else postgresql.insert
         statement = (
             make(rate_windows)
@@ -88,6 +87,11 @@ class RateWindows(Repository[IdentityRecord]):
         )
         return int(self._tx.core(statement).scalar_one())
 
+    def hits(self, key: str, window: timedelta, now: datetime) -> int:
+        """Return how many attempts there were in the present window, without counting one."""
+        where = (_R.key == key, _R.starts_at == _start_of(window, now))
+        return int(self._tx.core(select(_R.hits).where(*where)).scalar() or 0)
+
     def ends_at(self, window: timedelta, now: datetime) -> datetime:
         """Return when the present window ends."""
         milliseconds = window // timedelta(milliseconds=1)
@@ -97,3 +101,8 @@ class RateWindows(Repository[IdentityRecord]):
         """Remove windows that began before a time; return how many."""
         gone = delete(rate_windows).where(_R.starts_at < TIME.encode(before))
         return self._tx.core(gone).rowcount
+
+
+def _start_of(window: timedelta, now: datetime) -> int:
+    milliseconds = window // timedelta(milliseconds=1)
+    return int(TIME.encode(now)) // milliseconds * milliseconds

@@ -14,10 +14,17 @@ import pytest
 from controlplane.access.authorize import HUB_ACTOR
 from controlplane.fleet.registrations import reject_registration
 from controlplane.membership import LEADER
-from protocol.messages import ErrorMessage, Pong, RegisterAck, RegistrationRejected
+from protocol.messages import (
+    ErrorMessage,
+    Pong,
+    RegisterAck,
+    RegistrationPending,
+    RegistrationRejected,
+)
+from protocol.session import ControlReceived
 from storage.errors import LeaseLostError
 from tests.cluster.hubs import answer, at, online, read_event, two_hubs
-from tests.controlplane.hub.world import ScriptedAgent, until
+from tests.controlplane.hub.world import ScriptedAgent, forged, until
 from tests.controlplane.hubs import ServedHub
 from tests.servers.nats import NatsServer
 
@@ -179,6 +186,49 @@ async def test_attempts_and_waiting_requests_are_counted_together(
         await third.connect()
         await third.register(name="third")
         assert await third.close_code() == 4429
+
+
+async def test_who_joins_is_counted_by_both_together(
+    tmp_path: Path, postgres_url: str, nats_server: NatsServer
+) -> None:
+    flags = {"join_failures_per_address": 3, "max_pending_per_address": 3}
+    async with two_hubs(tmp_path, postgres_url, nats_server.url, **flags) as (here, there):
+        # All at once, at both: as many wait as may, however they raced.
+        strangers = [ScriptedAgent(hub.world()) for hub in (here, there) * 4]
+        await asyncio.gather(*(one.connect() for one in strangers))
+        await asyncio.gather(*(one.register(name="waits") for one in strangers))
+        told = await asyncio.gather(*(answer_to(one) for one in strangers))
+        assert sorted(told) == ["pending"] * 3 + ["rate_limited"] * 5
+        assert await here.world().read(lambda uow: uow.registrations.count_pending()) == 3
+
+        good = await here.world().join_token()
+        for hub in (here, there, there):
+            assert await join(hub, forged(good.token)) == "auth_failed"
+        for hub in (here, there):
+            assert await join(hub, good.token) == "rate_limited"
+        kept = await here.world().read(lambda uow: uow.join_tokens.get(good.id))
+        assert kept is not None
+        assert kept.used_at is None
+
+
+async def join(hub: ServedHub, token: str) -> str:
+    """A new key comes with a token; how it is answered."""
+    agent = ScriptedAgent(hub.world())
+    await agent.connect()
+    await agent.register(token=token)
+    return await answer_to(agent)
+
+
+async def answer_to(agent: ScriptedAgent) -> str:
+    """Return `pending`, or the code of the refusal."""
+    received = await agent.next(ControlReceived)
+    match received.payload:
+        case RegistrationPending():
+            return "pending"
+        case ErrorMessage(code=code):
+            return code
+        case other:
+            raise AssertionError(f"what is {other}?")
 
 
 async def test_one_process_leads_and_one_that_has_lost_the_lead_writes_nothing(

@@ -159,6 +159,8 @@ async def test_attempts_at_once_are_all_counted(database: Database) -> None:
         *(database.write(lambda uow: uow.rate_windows.hit("k", minute, NOW)) for _ in range(20))
     )
     assert sorted(hits) == list(range(1, 21))
+    assert await database.read(lambda uow: uow.rate_windows.hits("k", minute, NOW)) == 20
+    assert await database.read(lambda uow: uow.rate_windows.hits("k", minute, NOW + minute)) == 0
     assert await database.write(lambda uow: uow.rate_windows.hit("other", minute, NOW)) == 1
     later = NOW + minute
     assert await database.write(lambda uow: uow.rate_windows.hit("k", minute, later)) == 1

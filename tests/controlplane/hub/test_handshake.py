@@ -28,7 +28,14 @@ from protocol.messages import (
     dump_payload,
 )
 from storage.records import AuditFilter
-from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, running_hub, until
+from tests.controlplane.hub.world import (
+    NOTHING,
+    RunningHub,
+    ScriptedAgent,
+    forged,
+    running_hub,
+    until,
+)
 
 
 async def test_an_unknown_key_waits_until_an_admin_approves_it(hub: RunningHub) -> None:
@@ -230,6 +237,33 @@ async def test_one_address_has_a_bound_on_pending_requests(tmp_path: Path) -> No
         await late.register()
         assert (await late.receive(ErrorMessage)).code == "rate_limited"
         assert await late.close_code() == 4429
+
+
+async def test_an_address_that_guesses_join_tokens_is_turned_away_and_enrolled_agents_are_not(
+    tmp_path: Path,
+) -> None:
+    async with running_hub(tmp_path / "hub", join_failures_per_address=2) as hub:
+        here_before = await hub.enrolled()
+        good = await hub.join_token()
+        wrong = forged(good.token)
+        for _ in range(2):
+            guessing = ScriptedAgent(hub)
+            await guessing.connect()
+            await guessing.register(token=wrong)
+            assert (await guessing.receive(ErrorMessage)).code == "auth_failed"
+            assert await guessing.close_code() == 4401
+        late = ScriptedAgent(hub)
+        await late.connect()
+        await late.register(token=good.token)
+        assert (await late.receive(ErrorMessage)).code == "rate_limited"
+        assert await late.close_code() == 4429
+        kept = await hub.read(lambda uow: uow.join_tokens.get(good.id))
+        assert kept is not None
+        assert kept.used_at is None
+        # Who needs no token is not held up: a known key, and one that waits for an admin.
+        await here_before.leave()
+        await here_before.online(token=wrong)
+        await ScriptedAgent(hub).pending()
 
 
 async def test_garbage_before_registration_is_auth_failed_and_leaves_nothing(

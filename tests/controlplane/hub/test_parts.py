@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 from controlplane import faults
+from controlplane.access.attempts import address_group
 from controlplane.hub.admission import (
     MAX_TURN_ADDRESSES,
     MAX_TURN_SECONDS,
     SocketCounter,
     TokenBucket,
     Turns,
-    address_group,
 )
 from controlplane.hub.effects import MAX_WAITING, EffectQueue
 from protocol.errors import Error

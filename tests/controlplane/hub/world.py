@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -29,7 +30,7 @@ from controlplane.policies.content import allow_content
 from controlplane.server import HubServer
 from controlplane.settings import HubSettings
 from protocol.envelope import Envelope, parse_document, seal_document
-from protocol.join_tokens import join_key, join_proof, parse_join_token
+from protocol.join_tokens import encode_join_token, join_key, join_proof, parse_join_token
 from protocol.keys import SigningKey
 from protocol.messages import (
     Heartbeat,
@@ -65,6 +66,11 @@ async def until(condition: Callable[[], bool], what: str = "the condition") -> N
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"{what} never came true") from None
+
+
+def forged(token: str) -> str:
+    """The same join token with a secret that somebody made up."""
+    return encode_join_token(replace(parse_join_token(token), secret=os.urandom(32)))
 
 
 class RunningHub:

@@ -114,6 +114,8 @@ ROWS: Final = (
         "interaction/test_witness.py::"
         "test_a_record_that_was_taken_back_is_a_fork_and_nothing_is_signed",
         "protocol/test_cosignature.py::test_the_line_is_the_one_the_specification_spells",
+        "cluster/test_two_hubs.py::"
+        "test_a_witness_that_looks_at_either_sees_one_record_and_is_shown_once",
     ),
     row(
         "record.damaged",
