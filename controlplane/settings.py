@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,10 @@ from protocol import limits
 from protocol.addresses import parse_networks
 
 _MAX_SETTING_FILE_BYTES = 64 * 1024
+_PUBLIC_URL = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+){0,8}/?"
+)
+"""Pages, links and redirects begin with it: an origin and a plain path, nothing that leads away."""
 SECRETS_KEY_FILE = "secrets.key"
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -156,6 +161,13 @@ class HubSettings(BaseModel):
     drain_retry_after_seconds: Count = 5
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_address(cls, url: str) -> str:
+        if url and _PUBLIC_URL.fullmatch(url) is None:
+            raise ValueError("an origin and at most a plain path, like https://example.org/writ")
+        return url
 
     @field_validator("webhook_allowed_networks")
     @classmethod

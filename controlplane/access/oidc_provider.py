@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -22,6 +23,8 @@ _MAX_ANSWER_BYTES: Final = 512 * 1024
 _KEPT_SECONDS: Final = 600.0
 _REFETCH_SECONDS: Final = 10.0
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+_PLAIN: Final = re.compile(r"[!-\[\]-~]+")
+"""What an address is written in: browsers skip tabs, and take a backslash for a slash."""
 
 
 class OidcProvider:
@@ -45,6 +48,15 @@ class OidcProvider:
         if found.get("issuer") != self.issuer.issuer:
             raise ProviderUnreachableError("the provider says it is somebody else")
         return found
+
+    async def sign_in_page(self) -> str:
+        """Return where browsers are sent to sign in.
+
+        Raises:
+            ProviderUnreachableError: it does not answer, or names nothing to send a browser to.
+        """
+        page = (await self.metadata()).get("authorization_endpoint")
+        return _check_address(page if isinstance(page, str) else "")
 
     async def redeem(self, code: str, *, verifier: str, redirect_uri: str) -> str:
         """Return the ID token for a code.
@@ -114,9 +126,7 @@ class OidcProvider:
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], fields: dict[str, str] | None
     ) -> tuple[int, dict[str, Any]]:
-        parts = urlsplit(url)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-            raise ProviderUnreachableError("a provider is reached by https")
+        _check_address(url)
         try:
             answer = self._pool.request(
                 method,
@@ -137,3 +147,17 @@ class OidcProvider:
         except (ValueError, RecursionError):
             value = None
         return answer.status, value if isinstance(value, dict) else {}
+
+
+def _check_address(url: str) -> str:
+    """Return `url` when it is https, or http to loopback, in characters that mean one thing."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise ProviderUnreachableError("a provider with an address that is none") from None
+    if _PLAIN.fullmatch(url) is None or not host:
+        raise ProviderUnreachableError("a provider with an address that is none")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        raise ProviderUnreachableError("a provider is reached by https")
+    return url

@@ -65,7 +65,7 @@ async def begin_oidc(hub: Hub, name: str, *, redirect_uri: str, visitor: Visitor
     """
     provider = provider_named(hub, name)
     await count_sign_in(hub, visitor.address, "")
-    metadata = await provider.metadata()
+    page = await provider.sign_in_page()
     state, nonce, browser = (secrets.token_urlsafe(32) for _ in range(3))
     pkce, now = new_pkce(), clock.now()
     data = {
@@ -87,8 +87,7 @@ async def begin_oidc(hub: Hub, name: str, *, redirect_uri: str, visitor: Visitor
         "code_challenge": pkce.challenge,
         "code_challenge_method": "S256",
     }
-    endpoint = str(metadata.get("authorization_endpoint"))
-    return Redirect(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}", browser)
+    return Redirect(f"{page}{'&' if '?' in page else '?'}{urlencode(query)}", browser)
 
 
 async def end_oidc(

@@ -16,8 +16,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
+from controlplane.access.oidc_provider import OidcProvider
 from controlplane.access.oidc_tokens import TokenError, groups_of, new_pkce, verify_id_token
-from controlplane.settings import load_settings
+from controlplane.errors import ProviderUnreachableError, SettingsError
+from controlplane.settings import OidcIssuer, load_settings
 from tests.controlplane.hubs import Answer, Client, ServedHub, serve
 from tests.servers.oidc import run_provider
 
@@ -26,6 +28,21 @@ ISSUER, CLIENT = "https://id.example.org", "writ"
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
 HS256 = b'{"alg": "HS256", "kid": "one"}'
 JWKS = KeySet([KEY]).as_dict(private=False)
+
+
+ELSEWHERE = (
+    "//evil.example",
+    "/\\evil.example",
+    "https:evil.example",
+    "https://evil.example",
+    "javascript:alert(1)",
+    "%2f%2fevil.example",
+    "%5c%5cevil.example",
+    "\t//evil.example",
+    "/\n/evil.example",
+    " https://evil.example",
+)
+WISHES = ("next", "redirect_uri", "return_to", "url")
 
 
 class Browser:
@@ -89,10 +106,14 @@ async def sign_in(served: ServedHub, person: str) -> tuple[Browser, int]:
     hub = f"http://127.0.0.1:{served.client.port}"
 
     def drive() -> int:
-        _, away, _ = browser.request(f"{hub}/api/v1/login/oidc/test")
+        # Whoever made the link has put in where they would have the person go.
+        wishes = urlencode([(name, ELSEWHERE[0]) for name in WISHES])
+        _, away, _ = browser.request(f"{hub}/api/v1/login/oidc/test?{wishes}")
         query = parse_qs(urlsplit(away).query)
         assert query["code_challenge_method"] == ["S256"]
+        assert query["redirect_uri"] == [f"{hub}/api/v1/login/oidc/test/callback"]
         back = browser.go_until(away, f"{hub}/api/v1/login/oidc/test/callback", person)
+        back += f"&{wishes}"
         status, location, _ = browser.request(back)
         if status == 302:
             assert location == f"{hub}/"
@@ -169,6 +190,92 @@ async def test_what_was_not_begun_here_is_not_ended_here(tmp_path: Path) -> None
         for query in ("", "?state=x&code=y", "?error=access_denied&state=x", "?state=x&next=//e"):
             answer = await stranger.get(f"{base}/test/callback{query}")
             assert (answer.status, answer.code) == (401, "sign_in_failed"), query
+
+
+async def test_no_wish_where_to_go_leads_anywhere(tmp_path: Path) -> None:
+    provider = {"name": "test", "issuer": "http://127.0.0.1:9", "client_id": "writ"}
+    async with serve(tmp_path / "hub", oidc=[provider]) as served:
+        stranger = served.client.as_key(None)
+        for where in ELSEWHERE:
+            for wish in WISHES:
+                query = urlencode({wish: where})
+                begun = await stranger.get(f"/api/v1/login/oidc/test?{query}")
+                assert (begun.status, begun.code) == (502, "provider_unreachable"), query
+                ended = await stranger.get(f"/api/v1/login/oidc/test/callback?{query}&state=x")
+                assert (ended.status, ended.code) == (401, "sign_in_failed"), query
+                for answer in (begun, ended):
+                    assert "location" not in answer.headers
+                    assert b"evil.example" not in answer.data
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        None,
+        "",
+        7,
+        "/authorize",
+        "//evil.example",
+        "javascript:alert(1)",
+        "javascript://127.0.0.1/%0aalert(1)",
+        "data:text/html,x",
+        "ftp://127.0.0.1/",
+        "http://id.example.org/authorize",
+        "https:evil.example",
+        "https://",
+        "https://id.example.org\\@evil.example/",
+        "https://id.example.org/\nSet-Cookie: x=y",
+        "\thttps://id.example.org/",
+        "https://[::1",
+    ],
+)
+async def test_a_provider_sends_nobody_where_a_browser_should_not_go(page: Any) -> None:
+    found = {"issuer": ISSUER, "authorization_endpoint": page}
+    with pytest.raises(ProviderUnreachableError):
+        await Described(found).sign_in_page()
+
+
+async def test_a_providers_own_page_is_where_people_are_sent() -> None:
+    for page in ("https://id.example.org/authorize?tenant=1", "http://127.0.0.1:8/authorize"):
+        found = {"issuer": ISSUER, "authorization_endpoint": page}
+        assert await Described(found).sign_in_page() == page
+
+
+class Described(OidcProvider):
+    """A provider whose description is at hand."""
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        super().__init__(OidcIssuer(name="test", issuer=ISSUER, client_id=CLIENT))
+        self._metadata = metadata
+
+    async def metadata(self) -> dict[str, Any]:
+        return self._metadata
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "//evil.example",
+        "hub.example",
+        "HTTPS://hub.example",
+        "javascript:alert(1)",
+        "https://hub.example//evil.example",
+        "https://hub.example/\\evil.example",
+        "https://user:word@hub.example",
+        "https://hub.example/?next=x",
+        "https://hub.example/#x",
+        "https://hub.example/\n",
+        "https://hub.example ",
+    ],
+)
+def test_a_public_address_is_an_origin_and_a_plain_path(url: str) -> None:
+    with pytest.raises(SettingsError):
+        load_settings({"public_url": url}, environ={})
+
+
+def test_public_addresses_as_people_have_them_are_taken() -> None:
+    for url in ("", "https://hub.example", "http://[::1]:8080/", "https://example.org:8/a/writ/"):
+        assert load_settings({"public_url": url}, environ={}).public_url == url
 
 
 def claims(**changed: Any) -> dict[str, Any]:

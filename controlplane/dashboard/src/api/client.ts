@@ -1,6 +1,7 @@
 // Typed requests to the hub: paths, parameters, bodies and answers are those of its OpenAPI
 // description. Owns headers, problems, and what happens when a session has ended; no screens.
 
+import { ownAddress } from "./own_address.ts";
 import { Problem, unreachable } from "./problem.ts";
 import type { paths } from "./schema.gen.ts";
 import { type Ask, session } from "./session.ts";
@@ -48,9 +49,9 @@ interface AnyOptions extends Extra {
   body?: unknown;
 }
 
-/** The address of something of this hub, wherever it lies on its host. */
+/** The address of something of this hub, wherever it lies on its host; never of anything else. */
 export function hubUrl(path: string): URL {
-  return new URL(path.replace(/^\//, ""), document.baseURI);
+  return ownAddress(path, document.baseURI);
 }
 
 function addressOf(path: string, options: AnyOptions): URL {

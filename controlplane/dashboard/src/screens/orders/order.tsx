@@ -4,7 +4,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Copy, X } from "lucide-react";
 import { useState } from "react";
 import { Link } from "wouter";
-import { api } from "../../api/client.ts";
+import { api, hubUrl } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import { asProblem } from "../../api/problem.ts";
 import type { IntentView } from "../../api/schema.gen.ts";
@@ -159,7 +159,7 @@ function Result({ order, proved }: { order: IntentView; proved: Proved | null })
         <a
           key={file.id}
           className="text-accent-ink underline"
-          href={file.content.replace(/^\//, "")}
+          href={hubUrl(file.content).href}
           download
         >
           {`The output as a file, ${file.bytes.toLocaleString()} bytes`}
