@@ -31,6 +31,7 @@ from controlplane.policies.signing import renew_expiring
 from controlplane.secret_keeper import REFRESH_SECONDS
 from controlplane.secret_rotation import destroy_retired
 from controlplane.token_keys import renew_token_key
+from controlplane.webhooks.addresses import seal_addresses
 from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (Hub.as_leader, 600.0, destroy_data_keys),
             (_everybody, 5.0, follow_token_keys),
             (Hub.as_leader, 600.0, renew_token_keys),
+            (Hub.as_leader, 60.0, seal_addresses),
             (Hub.as_leader, 600.0, renew_policies),
             (Hub.as_leader, 3_600.0, mend_policies),
             (Hub.as_leader, 600.0, settle_everybody),

@@ -19,6 +19,7 @@ from controlplane.file_stores import SETTING as STORAGE_SETTING
 from controlplane.fleet.join_tokens import secret_place
 from controlplane.secret_keeper import BATCH, SecretKeeper, data_key_id
 from controlplane.token_keys import token_key_place
+from controlplane.webhooks.addresses import address_place
 from controlplane.webhooks.signing import secret_place as webhook_secret_place
 from storage.errors import ConflictError
 from storage.records import SealedRow
@@ -34,6 +35,7 @@ PLACES: Final[Mapping[str, Callable[[str], str]]] = {
     # A secret that becomes the previous one stays sealed as it was, so both have one place.
     "webhooks": webhook_secret_place,
     "webhooks_previous": webhook_secret_place,
+    "webhooks_address": address_place,
     "token_keys": token_key_place,
 }
 """Kind of `storage.repositories.sealed_rows` to the place its values are bound to."""

@@ -14,6 +14,7 @@ from controlplane.errors import InvalidFieldError
 from controlplane.webhooks.service import (
     Change,
     Span,
+    address_for,
     change_webhook,
     create_webhook,
     list_deliveries,
@@ -46,7 +47,9 @@ class EventKindView(View):
 class WebhookView(View):
     """A webhook. `secret` only in the answer that made it; `pending` and `dead` where one is shown.
 
-    `state` is enabled or disabled; `disabledReason` is `failing`, `gone` or `by a person`.
+    `url` is whole for who may change it (`webhooks.write`); others see its origin and how it ends,
+    and so does the answer to a repeated request. `state` is enabled or disabled; `disabledReason`
+    is `failing`, `gone` or `by a person`.
     """
 
     id: str
@@ -164,7 +167,7 @@ async def create(call: Call) -> Any:
         events=tuple(body.events),
         description=body.description,
     )
-    return _with_secret(record, secret)
+    return _with_secret(call, record, secret)
 
 
 @operation(
@@ -178,14 +181,14 @@ async def list_(call: Call) -> Any:
     """List webhooks, newest first."""
     query = call.query
     page = await list_webhooks(call.hub, call.actor, limit=query.limit, cursor=query.cursor)
-    return page_view(page, webhook_view)
+    return page_view(page, lambda one: webhook_view(call, one))
 
 
 @operation("GET", "/api/v1/webhooks/{id}", permission="webhooks.read", result=WebhookView)
 async def show(call: Call) -> Any:
     """One webhook, and how much waits for it."""
     found = await load_webhook(call.hub, call.actor, call.path["id"])
-    view = {**webhook_view(found.webhook), "pending": found.pending, "dead": found.dead}
+    view = {**webhook_view(call, found.webhook), "pending": found.pending, "dead": found.dead}
     return Reply(view, headers={"ETag": etag_of(found.webhook.revision)})
 
 
@@ -213,7 +216,7 @@ async def change(call: Call) -> Any:
         ),
         revision=parse_if_match(call.headers.get("if-match")),
     )
-    return Reply(webhook_view(changed), headers={"ETag": etag_of(changed.revision)})
+    return Reply(webhook_view(call, changed), headers={"ETag": etag_of(changed.revision)})
 
 
 @operation("DELETE", "/api/v1/webhooks/{id}", permission="webhooks.write", status=204)
@@ -234,7 +237,7 @@ async def remove(call: Call) -> Any:
 async def rotate(call: Call) -> Any:
     """Make a new secret, shown once; the one before signs too for a while."""
     record, secret = await rotate_secret(call.hub, call.actor, call.path["id"])
-    return _with_secret(record, secret)
+    return _with_secret(call, record, secret)
 
 
 @operation("POST", "/api/v1/webhooks/{id}/test", permission="webhooks.write", result=DeliveryView)
@@ -293,12 +296,12 @@ async def replay_one(call: Call) -> Any:
     return delivery_view(await replay_delivery(call.hub, call.actor, path["id"], path["delivery"]))
 
 
-def webhook_view(record: WebhookRecord) -> dict[str, Any]:
-    """Return a webhook as clients see it, without its secret."""
+def webhook_view(call: Call, record: WebhookRecord) -> dict[str, Any]:
+    """Return a webhook as the caller sees it, without its secret."""
     return {
         "id": record.id,
         "realm": record.realm,
-        "url": record.url,
+        "url": address_for(call.hub, call.actor, record),
         "description": record.description,
         "events": list(record.events),
         "state": record.state,
@@ -332,10 +335,12 @@ def delivery_view(record: DeliveryRecord) -> dict[str, Any]:
     }
 
 
-def _with_secret(record: WebhookRecord, secret: str) -> Reply:
-    shown = webhook_view(record)
+def _with_secret(call: Call, record: WebhookRecord, secret: str) -> Reply:
+    shown = webhook_view(call, record)
     headers = {"ETag": etag_of(record.revision)}
-    return Reply({**shown, "secret": secret}, headers=headers, replay={**shown, "secret": None})
+    # What is kept for a repeated request lies in the open.
+    again = {**shown, "url": record.url, "secret": None}
+    return Reply({**shown, "secret": secret}, headers=headers, replay=again)
 
 
 OPERATIONS = [

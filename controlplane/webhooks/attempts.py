@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controlplane import clock
 from controlplane.context import Hub
 from controlplane.errors import SecretError
+from controlplane.webhooks.addresses import hide_address, open_address
 from controlplane.webhooks.exchange import Exchange, Outcome
 from controlplane.webhooks.retries import wait_asked_for, wait_before_retry
 from controlplane.webhooks.signing import secret_place, signed_headers
@@ -42,7 +43,8 @@ async def send_attempt(
     place = secret_place(webhook.id)
     try:
         secrets = [hub.secrets.open(one, place=place).decode() for one in sealed]
-        target = parse_target(webhook.url)
+        url = open_address(hub.secrets, webhook)
+        target = parse_target(url)
     except SecretError:
         return Outcome(error="secret_unreadable")
     except ValueError:
@@ -53,7 +55,8 @@ async def send_attempt(
         "user-agent": f"Writ/{__version__}",
         **signed_headers(secrets, id=delivery.id, at=now, body=body),
     }
-    return await exchange.post(target, headers, body)
+    outcome = await exchange.post(target, headers, body)
+    return replace(outcome, excerpt=hide_address(outcome.excerpt, url))
 
 
 def settle_attempt(

@@ -2,7 +2,7 @@
 
 A webhook belongs to a realm, and then is told of that realm only, or to the hub. Its secret is
 shown when it is made or renewed, and never again. An address may carry a secret of its receiver in
-its path, so the record names only its host.
+its path, so it lies sealed (`addresses`), and the record names only its host.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from controlplane.errors import (
     HiddenError,
     InvalidFieldError,
     PreconditionError,
+    SecretError,
     StateConflictError,
 )
+from controlplane.webhooks.addresses import open_address, seal_address, shorten_address
 from controlplane.webhooks.attempts import send_attempt
 from controlplane.webhooks.following import render_event
 from controlplane.webhooks.signing import new_secret, secret_place
@@ -92,6 +94,7 @@ async def create_webhook(
         raise InvalidFieldError(f"no realm {realm}", pointer="/realm")
     now, id, secret = clock.now(), clock.new_id(), new_secret()
     sealed = hub.secrets.seal(secret.encode(), place=secret_place(id), realm=realm)
+    address = seal_address(hub.secrets, id, realm, url)
 
     def unit(uow: UnitOfWork) -> WebhookRecord:
         if uow.webhooks.count() >= hub.settings.max_webhooks:
@@ -101,10 +104,10 @@ async def create_webhook(
         record = WebhookRecord(
             id=id,
             realm=realm,
-            url=url,
             description=description,
             events=events,
             sealed_secret=sealed,
+            **address,
             next_index=uow.audit.size(),
             created_by=actor.subject,
             created_at=now,
@@ -137,6 +140,16 @@ async def load_webhook(hub: Hub, actor: Actor, webhook_id: str) -> Queue:
     return await hub.database.read(unit)
 
 
+def address_for(hub: Hub, actor: Actor, webhook: WebhookRecord) -> str:
+    """Return a webhook's address: whole for who may change it, else its origin and how it ends."""
+    if not _reaches(actor, _WRITE, webhook.realm):
+        return webhook.url if webhook.sealed_url is not None else shorten_address(webhook.url)
+    try:
+        return open_address(hub.secrets, webhook)
+    except SecretError:
+        return webhook.url
+
+
 async def change_webhook(
     hub: Hub, actor: Actor, webhook_id: str, change: Change, *, revision: int | None
 ) -> WebhookRecord:
@@ -150,13 +163,16 @@ async def change_webhook(
     target = None if change.url is None else _check_url(hub, change.url)
     if change.events is not None:
         _check_events(change.events)
+    if change.url is not None:
+        before = await hub.database.read(lambda uow: _find(uow, actor, webhook_id, _WRITE))
+        await hub.secrets.prepare(before.realm)
     now = clock.now()
 
     def unit(uow: UnitOfWork) -> WebhookRecord:
         found = _find(uow, actor, webhook_id, _WRITE)
         wanted: dict[str, Any] = {
             name: value
-            for name in ("url", "description", "events")
+            for name in ("description", "events")
             if (value := getattr(change, name)) is not None
         }
         if change.enabled is not None:
@@ -166,8 +182,10 @@ async def change_webhook(
             wanted |= {"failing_since": None, "paused_until": None}
         data: dict[str, Any] = {"changed": sorted(wanted)}
         if target is not None:
-            data["host"] = target.host
+            data = {"changed": sorted([*wanted, "url"]), "host": target.host}
         _note(uow, "changed", actor, found.id, found.realm, data)
+        if change.url is not None:
+            wanted |= seal_address(hub.secrets, found.id, found.realm, change.url)
         if change.enabled and found.state == "disabled" and not change.catch_up:
             wanted["next_index"] = uow.audit.size()
         try:

@@ -11,7 +11,8 @@ from typing import Any
 class WebhookRecord:
     """An address that is told of events; without `realm` of those of the whole hub.
 
-    `state` is enabled or disabled. `events` are kinds of leaves, or families like `intent.*`.
+    `url` is what may be shown of the address, which lies whole in `sealed_url`; without that, the
+    whole. `state` is enabled or disabled. `events` are kinds of leaves, or families: `intent.*`.
     `next_index` is the first leaf of the record that has not been looked at for it.
     """
 
@@ -24,6 +25,7 @@ class WebhookRecord:
     created_at: datetime
     updated_at: datetime
     realm: str | None = None
+    sealed_url: bytes | None = field(default=None, repr=False)
     description: str = ""
     state: str = "enabled"
     disabled_reason: str | None = None

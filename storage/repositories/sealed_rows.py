@@ -30,6 +30,7 @@ _COLUMNS: Final[Mapping[str, SealedColumn]] = {
     "join_tokens": SealedColumn(join_tokens.c.id, join_tokens.c.sealed_secret, join_tokens.c.realm),
     "webhooks": SealedColumn(webhooks.c.id, webhooks.c.sealed_secret, webhooks.c.realm),
     "webhooks_previous": SealedColumn(webhooks.c.id, webhooks.c.sealed_previous, webhooks.c.realm),
+    "webhooks_address": SealedColumn(webhooks.c.id, webhooks.c.sealed_url, webhooks.c.realm),
     "token_keys": SealedColumn(token_keys.c.id, token_keys.c.sealed_key),
 }
 

@@ -68,6 +68,11 @@ class Webhooks(Repository[WebhookRecord]):
         """Change what the hub itself keeps of a webhook; its revision stays."""
         self._change([_T.id == id], **changes)
 
+    def seal(self, record: WebhookRecord, *, url: str, sealed_url: bytes) -> bool:
+        """Keep an address sealed that lay in the open; False when it was changed since."""
+        where = [_T.id == record.id, _T.url == record.url]
+        return self._change(where, url=url, sealed_url=sealed_url) is not None
+
     def advance(self, id: str, start: int, end: int) -> bool:
         """Say that leaves from `start` to `end` have been looked at; False when somebody did."""
         return self._change([_T.id == id, _T.next_index == start], next_index=end) is not None

@@ -15,6 +15,7 @@ webhooks = Table(
     text("id", primary_key=True),
     text("realm", ForeignKey("realms.id", ondelete="CASCADE"), null=True),
     text("url"),
+    blob("sealed_url", null=True),
     text("description"),
     names("events"),
     text("state"),  # enabled or disabled
@@ -31,7 +32,8 @@ webhooks = Table(
     count("revision"),
     Index("ix_webhooks_realm", "realm", "id"),
 )
-"""Secrets are sealed. `next_index` is the first leaf that has not been looked at for it."""
+"""Secrets are sealed, and so is the address: `url` is what may be shown of it, except where
+`sealed_url` is missing. `next_index` is the first leaf that has not been looked at for it."""
 
 webhook_deliveries = Table(
     "webhook_deliveries",

@@ -13,8 +13,15 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from controlplane.audit.kinds import FAMILIES, KINDS, kinds_of
+from controlplane.webhooks.addresses import (
+    hide_address,
+    open_address,
+    seal_addresses,
+    shorten_address,
+)
+from protocol.http_target import parse_target
 from tests.controlplane.hubs import Client, ServedHub, serve
-from tests.servers.receiver import Receiver, receiving, status
+from tests.servers.receiver import Post, Receiver, receiving, status
 
 ROOM = Path(__file__).parents[2] / "controlplane"
 QUICK = {
@@ -132,6 +139,86 @@ async def test_the_secret_is_shown_once_and_lies_sealed(
     record = await served.hub.database.read(lambda uow: uow.webhooks.get(id))
     assert secret.encode() not in record.sealed_secret
     assert "secret" not in repr(record)
+
+
+async def test_an_address_lies_sealed_and_is_whole_only_for_who_may_change_it(
+    served: ServedHub, receiver: Receiver
+) -> None:
+    password = "T0PSECRETpathPASSWORD4f2a"
+    url = f"{receiver.url}/{password}?key={password[::-1]}"
+    shown = f"http://127.0.0.1:{receiver.port}/ …{url[-4:]}"
+    headers = {"Idempotency-Key": "once"}
+    body = {"url": url, "events": ["realm.created"], "realm": "default"}
+    made = await served.client.post("/api/v1/webhooks", body, headers=headers)
+    again = await served.client.post("/api/v1/webhooks", body, headers=headers)
+    assert (made.json["url"], again.json["url"]) == (url, shown)
+    owner = await served.owner()
+    scopes = {"name": "looks", "scopes": ["webhooks.read"]}
+    key = (await owner.post("/api/v1/api-keys", scopes)).json["key"]
+    path = f"/api/v1/webhooks/{made.json['id']}"
+    for client, seen in ((served.client, url), (served.client.as_key(key), shown)):
+        listed = (await client.get("/api/v1/webhooks")).json["items"]
+        assert [one["url"] for one in listed] == [seen] == [(await client.get(path)).json["url"]]
+
+    async def echo(post: Post, writer: asyncio.StreamWriter) -> None:
+        await status(500, f"Cannot POST {post.path}, {password[:9]}".encode())(post, writer)
+
+    receiver.answer = echo
+    tested = (await served.client.post(f"{path}/test")).json
+    assert receiver.posts[-1].path == url.removeprefix(f"http://127.0.0.1:{receiver.port}")
+    assert tested["excerpt"] == "Cannot POST …, …"
+    # Another address, and back: what lies in the database is never it.
+    other = url.replace("4f2a", "9c1b")
+    assert (await served.client.send("PATCH", path, {"url": other})).json["url"] == other
+    record = await served.hub.database.read(lambda uow: uow.webhooks.get(made.json["id"]))
+    assert password[:20] not in repr(record)
+    assert password[:20].encode() not in record.sealed_url
+    refused = await served.client.send("PATCH", path, {"url": shown})
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/url")
+    assert (await served.client.get(path)).json["url"] == other
+
+
+async def test_what_the_release_before_kept_in_the_open_is_sealed_and_sent_to_all_the_while(
+    served: ServedHub, receiver: Receiver
+) -> None:
+    made = await make(served.client, receiver.url, "realm.created")
+    database, id = served.hub.database, made["id"]
+    for tail in ("first-word-of-the-receiver", "second-word-of-the-receiver"):
+        url = f"{receiver.url}/{tail}"
+        # As an older process makes one, and as it changes one that is sealed already.
+        change = {"url": url} | ({"sealed_url": None} if tail.startswith("first") else {})
+        await database.write(lambda uow, change=change: uow.webhooks.note(id, **change))
+        for _ in range(2):
+            assert (await served.client.post(f"/api/v1/webhooks/{id}/test")).status == 200
+            assert receiver.posts[-1].path.endswith(tail)
+            await seal_addresses(served.hub)
+        record = await database.read(lambda uow: uow.webhooks.get(id))
+        assert record.url == shorten_address(url) != url
+        assert open_address(served.hub.secrets, record) == url
+
+
+def test_what_is_shown_of_an_address_tells_it_apart_and_is_none() -> None:
+    for url, shown in (
+        ("https://example.org", "https://example.org"),
+        ("https://example.org/", "https://example.org/"),
+        ("https://example.org/hook", "https://example.org/ …"),
+        ("https://example.org:8/services/T0/B0/1234abcd", "https://example.org:8/ …abcd"),
+        ("https://example.org?key=123456789012", "https://example.org/ …9012"),
+        ("https://[2001:db8::1]/services/0123456789", "https://[2001:db8::1]/ …6789"),
+    ):
+        assert shorten_address(url) == shown
+        if url != shown:
+            with pytest.raises(ValueError, match="not a URL"):
+                parse_target(shown)
+
+
+def test_what_a_receiver_repeats_of_its_address_is_left_out() -> None:
+    url = "https://example.org/services/T0000/abcdefgh%2Bij?key=zyxwvuts"
+    assert hide_address(None, url) is None
+    assert hide_address("fine", url) == "fine"
+    assert hide_address("no /services/T0000/abcdefgh%2Bij?key=zyxwvuts", url) == "no …"
+    assert hide_address("<b>abcdefgh+ij</b> &amp; zyxwvuts", url) == "<b>…</b> &amp; …"
+    assert hide_address("cut off at abcdefg", url) == "cut off at …"
 
 
 async def test_only_events_that_were_asked_for_arrive(

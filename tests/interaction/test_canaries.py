@@ -155,8 +155,21 @@ def put_in_everywhere(system: System, canaries: Canaries, answers: list[bytes]) 
     # OpenID: the provider is away, so the hub says so, and not the client's secret.
     refused(nobody.send("GET", "/login/oidc/canary"))
     # Webhooks, device logins, file uploads, tokens for services.
-    hook = once("/webhooks", {"url": "https://127.0.0.1:1/x", "events": ["agent.*"]})
+    word = canary()
+    canaries.add("address of a webhook", word)
+    body = {"url": f"https://127.0.0.1:1/{word}?key={word}", "events": ["agent.*"]}
+    hook = once("/webhooks", body)
     canaries.add("webhook secret", hook["secret"])
+    path = f"/webhooks/{hook['id']}"
+    answers.append(json.dumps(owner.post(f"{path}/test")).encode())
+    owner.send("PATCH", path, {"url": f"https://127.0.0.1:1/other/{word}"})
+    refused(owner.send("PATCH", path, {"url": f"http://192.0.2.1/{word}"}))
+    refused(owner.send("POST", "/webhooks", {**body, "url": f"https://{word}.example/ {word}"}))
+    looks = owner.post("/api-keys", {"name": "looks", "scopes": ["webhooks.read"]})["key"]
+    canaries.add("API key that may only look", looks)
+    looking = Rest(system.hub.url, looks)
+    shown = [looking.get(one) for one in (path, "/webhooks", f"{path}/deliveries")]
+    answers.append(json.dumps(shown).encode())
     device = nobody.post("/login/device")
     canaries.add("device code", device["deviceCode"])
     body = {"name": "x", "bytes": 3, "sha256": "0" * 64}
