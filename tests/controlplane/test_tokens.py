@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,12 +11,15 @@ from typing import Any
 
 import pytest
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+import protocol
 from controlplane import clock, token_keys
 from controlplane.token_keys import PUBLISHED_BEFORE, renew_token_key, rotate_token_key
 from controlplane.tokens.rotation import rotate_token_key as rotate_in_folder
 from protocol.messages import ErrorMessage, TokenGrant, TokenRequest
+from protocol.timestamps import parse_timestamp
 from tests.controlplane.hubs import Client, ServedHub, serve
 
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
@@ -203,15 +207,59 @@ async def test_no_token_for_the_order_of_somebody_who_is_gone(served: ServedHub)
     assert (await agent.receive(ErrorMessage)).code == "person_not_granted"
 
 
+VECTORS = json.loads((Path(protocol.__file__).parent / "vectors/tokens.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", VECTORS["cases"], ids=lambda case: case["name"])
+def test_what_a_published_token_proves_a_jwt_library_says_too(case: dict[str, Any]) -> None:
+    registry = jwt.JWTClaimsRegistry(
+        now=int(parse_timestamp(VECTORS["now"]).timestamp()),
+        iss={"essential": True, "value": VECTORS["issuer"]},
+        aud={"essential": True, "value": VECTORS["audience"]},
+        exp={"essential": True},
+    )
+    keys = KeySet.import_key_set(VECTORS["jwks"])
+
+    def check() -> Mapping[str, Any]:
+        claims = jwt.decode(case["token"], keys, algorithms=["EdDSA"]).claims
+        registry.validate(claims)
+        return claims
+
+    if case["claims"] is None:
+        with pytest.raises((JoseError, ValueError)):
+            check()
+    else:
+        assert check() == case["claims"]
+
+
+async def test_the_hub_makes_tokens_of_the_published_form(served: ServedHub) -> None:
+    await allow(served, SERVICE)
+    key = KeySet.import_key_set(VECTORS["jwks"]).keys[0].as_dict(private=False)
+    (ours,) = (await jwks(served))["keys"]
+    assert ours.keys() == key.keys()
+    agent = await served.enrol()
+    ada = await served.person("ada", "operator", "default")
+    order = {"target": {"agent": agent.did}, "action": "echo"}
+    made = (await ada.post("/api/v1/intents", order)).json["intents"][0]
+    await agent.accept(await agent.document())
+    await agent.say(TokenRequest(intent_id=made["id"], audience=SERVICE))
+    token = (await agent.receive(TokenGrant)).token
+    published = VECTORS["cases"][0]
+    assert (await claims_of(served, token)).keys() == published["claims"].keys()
+    assert header_of(token).keys() == header_of(published["token"]).keys()
+
+
 async def kids(served: ServedHub) -> list[str]:
     return [one["kid"] for one in (await jwks(served))["keys"]]
 
 
-def header_kid(token: str) -> str:
-    import base64
-
+def header_of(token: str) -> dict[str, Any]:
     head = token.split(".")[0]
-    return str(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
+    return dict(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))))
+
+
+def header_kid(token: str) -> str:
+    return str(header_of(token)["kid"])
 
 
 async def test_a_new_key_is_published_before_it_signs_and_the_old_one_while_its_tokens_live(

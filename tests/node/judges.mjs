@@ -33,6 +33,22 @@ const fromBase64Url = (text) => {
   return decodeBase64(plain + "=".repeat((4 - (plain.length % 4)) % 4));
 };
 
+/** What a token says to the service `audience` that has these keys; null when it proves nothing. */
+async function claimsOf(token, { jwks, issuer, audience, now }) {
+  const [head, body, signature, ...more] = token.split(".");
+  if (!head || !body || !signature || more.length > 0) return null;
+  const read = (part) => JSON.parse(new TextDecoder().decode(fromBase64Url(part)));
+  // Which algorithm is known beforehand; the token's own word is only compared with it.
+  const { alg, kid } = read(head);
+  const key = jwks.keys.find((one) => one.kid === kid && one.crv === "Ed25519");
+  if (alg !== "EdDSA" || key === undefined) return null;
+  const signed = utf8(`${head}.${body}`);
+  if (!(await isSignedBy(fromBase64Url(key.x), fromBase64Url(signature), signed))) return null;
+  const claims = read(body);
+  const lives = Number.isInteger(claims.exp) && claims.exp * 1000 > Date.parse(now);
+  return lives && claims.iss === issuer && claims.aud === audience ? claims : null;
+}
+
 const JUDGES = {
   "keys.json": (file) => [
     ...file.keys.map((item) => [
@@ -107,6 +123,12 @@ const JUDGES = {
         const code = same("code") || (item.expect.code === "auth_failed" && verdict.told === "auth_failed");
         return code && same("state") && same("told") && same("close");
       },
+    ]),
+
+  "tokens.json": (file) =>
+    file.cases.map((item) => [
+      item.name,
+      async () => canonicalJson(await claimsOf(item.token, file)) === canonicalJson(item.claims),
     ]),
 
   "audit.json": (file) => {

@@ -37,6 +37,7 @@ from tests.protocol.material import (
 from tests.protocol.vectors_chains import chain_vectors
 from tests.protocol.vectors_envelopes import bad_envelopes, good_envelopes
 from tests.protocol.vectors_handshakes import handshake_vectors
+from tests.protocol.vectors_tokens import token_handshakes, token_vectors
 
 FOLDER = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
 SEEDS = [bytes(32), ROOT.seed, HUB.seed, AGENT.seed, OTHER.seed]
@@ -219,12 +220,15 @@ def audit_vectors() -> dict[str, Any]:
 
 def vectors() -> dict[str, str]:
     """Return the text of every vector file by its name."""
+    handshakes = handshake_vectors()
+    handshakes["cases"] += token_handshakes()
     files = {
         "keys.json": key_vectors(),
         "json_profile.json": json_vectors(),
         "envelopes.json": envelope_vectors(),
         "chains.json": chain_vectors(),
-        "handshakes.json": handshake_vectors(),
+        "handshakes.json": handshakes,
+        "tokens.json": token_vectors(),
         "audit.json": audit_vectors(),
     }
     return {name: json.dumps(value, indent=1) + "\n" for name, value in files.items()}
