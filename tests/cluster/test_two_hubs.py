@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -12,8 +13,11 @@ from typing import Any
 import pytest
 
 from controlplane.access.authorize import HUB_ACTOR
+from controlplane.cli.client import HubClient
+from controlplane.cli.witness import Cosigned, Witness
 from controlplane.fleet.registrations import reject_registration
 from controlplane.membership import LEADER
+from protocol.keys import SigningKey
 from protocol.messages import (
     ErrorMessage,
     Pong,
@@ -169,10 +173,14 @@ async def test_a_session_ended_at_one_process_is_over_at_the_other(hubs: Hubs) -
         assert time.monotonic() - began < 1.5, "only forgotten with time"
 
 
-async def test_attempts_and_waiting_requests_are_counted_together(
+async def test_who_signs_in_or_joins_is_counted_by_both_together(
     tmp_path: Path, postgres_url: str, nats_server: NatsServer
 ) -> None:
-    flags = {"sign_in_attempts_per_name": 2, "max_pending_per_address": 2}
+    flags = {
+        "sign_in_attempts_per_name": 2,
+        "join_failures_per_address": 3,
+        "max_pending_per_address": 3,
+    }
     async with two_hubs(tmp_path, postgres_url, nats_server.url, **flags) as (here, there):
         wrong = {"name": "admin", "password": "wrong wrong wrong"}
         states = [
@@ -180,19 +188,6 @@ async def test_attempts_and_waiting_requests_are_counted_together(
             for hub in (here, there, here, there)
         ]
         assert states == [401, 401, 429, 429]
-        for hub in (here, there):
-            await ScriptedAgent(hub.world()).pending(name="waits")
-        third = ScriptedAgent(there.world())
-        await third.connect()
-        await third.register(name="third")
-        assert await third.close_code() == 4429
-
-
-async def test_who_joins_is_counted_by_both_together(
-    tmp_path: Path, postgres_url: str, nats_server: NatsServer
-) -> None:
-    flags = {"join_failures_per_address": 3, "max_pending_per_address": 3}
-    async with two_hubs(tmp_path, postgres_url, nats_server.url, **flags) as (here, there):
         # All at once, at both: as many wait as may, however they raced.
         strangers = [ScriptedAgent(hub.world()) for hub in (here, there) * 4]
         await asyncio.gather(*(one.connect() for one in strangers))
@@ -276,6 +271,38 @@ async def test_no_process_shows_an_agent_a_smaller_record_than_another_did(hubs:
     pong = await moved.receive(Pong)
     assert pong.checkpoint is not None
     assert size(pong.checkpoint) >= size(ack.checkpoint) >= checkpoint.size
+
+
+async def test_a_witness_that_looks_at_either_sees_one_record_and_is_shown_once(
+    hubs: Hubs, tmp_path: Path
+) -> None:
+    witness = Witness(
+        root=hubs[0].hub.identity.root,
+        signer=SigningKey.from_seed(os.urandom(32)),
+        name="witness.example/w1",
+        state=tmp_path / "seen.json",
+    )
+
+    async def watch(hub: ServedHub) -> Cosigned:
+        client = HubClient(hub.url, api_key=hub.client.api_key)
+        return await asyncio.to_thread(witness.watch_once, client, unix_seconds=int(time.time()))
+
+    seen: int | None = None
+    for turn in range(4):
+        # What one process wrote a moment ago, the other has to show as well: less is a fork.
+        assert (
+            await hubs[turn % 2].client.post("/api/v1/realms", {"id": f"r{turn}"})
+        ).status == 201
+        cosigned = await watch(hubs[(turn + 1) % 2])
+        assert cosigned.before == seen
+        assert cosigned.size > (seen or 0)
+        seen = cosigned.size
+    both = await asyncio.gather(*(watch(hub) for hub in hubs))
+    assert {one.size for one in both} == {seen}
+    for hub in hubs:
+        shown = (await hub.client.get("/api/v1/audit/checkpoint")).json
+        assert [(one["name"], one["size"]) for one in shown["cosigned"]] == [(witness.name, seen)]
+    assert not witness.state.with_suffix(".fork.json").exists()
 
 
 def size(text: str) -> int:

@@ -131,7 +131,7 @@ ROWS: Final = (
         "an address, and all together, have a bound on pending requests; over it `rate_limited` "
         "and close 4429",
         "controlplane/hub/test_handshake.py::test_one_address_has_a_bound_on_pending_requests",
-        "cluster/test_two_hubs.py::test_who_joins_is_counted_by_both_together",
+        "cluster/test_two_hubs.py::test_who_signs_in_or_joins_is_counted_by_both_together",
         gap="the bound over all addresses is the same line of code; tests speak from one address",
     ),
     row(
@@ -141,7 +141,7 @@ ROWS: Final = (
         "4429, for whichever process it asks",
         "controlplane/hub/test_handshake.py::"
         "test_an_address_that_guesses_join_tokens_is_turned_away_and_enrolled_agents_are_not",
-        "cluster/test_two_hubs.py::test_who_joins_is_counted_by_both_together",
+        "cluster/test_two_hubs.py::test_who_signs_in_or_joins_is_counted_by_both_together",
     ),
     row(
         "connection.pending-lifetime",
