@@ -18,6 +18,7 @@ from controlplane.telemetry import configure_logging
 from protocol.messages import RegisterAck
 from tests.controlplane.hub.world import RunningHub as RunningWorld
 from tests.controlplane.hub.world import ScriptedAgent
+from tests.servers.sqlite import lay_schema_of_new
 
 OWNER_PASSWORD = "correct horse battery"
 
@@ -184,6 +185,8 @@ async def serve(
 ) -> AsyncIterator[ServedHub]:
     """Serve a hub in this loop; `api_key` is of the client, the first admin's for a new hub."""
     configure_logging("error")
+    if "database_url" not in flags:
+        lay_schema_of_new(data_dir)
     settings = load_settings(
         {"data_dir": data_dir, "port": 0, "shutdown_seconds": 2, **flags}, environ={}
     )

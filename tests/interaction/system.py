@@ -27,6 +27,7 @@ from protocol.key_files import parse_private_key_pem
 from protocol.keys import SigningKey
 from tests.interaction.processes import WritProcess, environment, run_writ, wait_until
 from tests.interaction.rest import Answer, Rest
+from tests.servers.sqlite import lay_schema_of_new
 
 TERMINAL = frozenset(
     {"succeeded", "failed", "refused", "cancelled", "timed_out", "interrupted", "expired"}
@@ -53,6 +54,8 @@ class Hub:
         self._port = 0
         self.process: WritProcess | None = None
         self.url = ""
+        if database_url is None:
+            lay_schema_of_new(folder)
         made, _ = run_writ(
             *("hub", "init", "--data-dir", str(folder), *self._database), env=self._env
         )

@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-from tests.storage.conftest import sqlite_path, sqlite_template  # noqa: F401
+from tests.storage.conftest import sqlite_path  # noqa: F401

@@ -1,36 +1,18 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from storage.database import Database
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty file to copy: migrating anew for every test would be most of the time."""
-    import asyncio
-    import threading
-
-    path = tmp_path_factory.mktemp("template") / "hub.db"
-
-    async def migrate() -> None:
-        database = await Database.open(f"sqlite+aiosqlite:///{path}")
-        await database.close()
-
-    thread = threading.Thread(target=lambda: asyncio.run(migrate()))
-    thread.start()
-    thread.join()
-    return path
+from tests.servers.sqlite import lay_schema
 
 
 @pytest.fixture
-def sqlite_path(tmp_path: Path, sqlite_template: Path) -> Path:
+def sqlite_path(tmp_path: Path) -> Path:
     path = tmp_path / "hub.db"
-    shutil.copy(sqlite_template, path)
+    lay_schema(path)
     return path
 
 

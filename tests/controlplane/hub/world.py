@@ -49,6 +49,7 @@ from protocol.messages import (
 )
 from protocol.session import AgentSession, ControlReceived, DocumentReceived, HelloAccepted
 from storage.records import AgentRecord, IntentRecord
+from tests.servers.sqlite import lay_schema_of_new
 
 T = TypeVar("T")
 P = TypeVar("P", bound=BaseModel)
@@ -149,6 +150,8 @@ class RunningHub:
 @contextlib.asynccontextmanager
 async def running_hub(folder: Path, **changes: Any) -> AsyncIterator[RunningHub]:
     """Serve agents from `folder` inside the block; afterwards nothing may be left running."""
+    if "database_url" not in changes:
+        lay_schema_of_new(folder)
     settings = HubSettings(
         **{"data_dir": folder, "shutdown_seconds": 3.0, "drain_retry_after_seconds": 1, **changes}
     )
