@@ -164,6 +164,13 @@ def test_an_agent_is_stopped_let_go_by_an_own_key_and_shut_out_by_its_typed_name
         expect(dialog.get_by_text("It is offline. The release is kept")).to_be_visible()
         check_accessible(page, axe)
         pictures(page, "fleet-release-sign")
+        # The yes is to the quarantine that was shown, never to one that is set meanwhile.
+        system.rest.post(f"/agents/{agent.did}/quarantine", {"reason": "at it again"})
+        expect(dialog.get_by_text("Meanwhile it was stopped again: at it again")).to_be_visible()
+        expect(sign).to_be_disabled()
+        dialog.get_by_role("button", name="Cancel").click()
+        page.get_by_role("button", name="Release").click()
+        expect(dialog.get_by_text("at it again")).to_be_visible()
         tab = page.context.new_page()
         tab.goto(f"/fleet/{agent.did}")
         tab.get_by_role("button", name="Release").click()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from protocol.keys import SigningKey
+from protocol.timestamps import format_timestamp
 from tests.interaction.fixtures import Fleet
 from tests.interaction.processes import wait_until
 from tests.interaction.system import Agent, System
@@ -155,9 +159,38 @@ def test_quarantine_refuses_all_work_until_an_operator_releases(fleet: Fleet) ->
         answer = system.rest.send("POST", path, {"document": by_hub.wire.decode()})
         assert answer.status in (403, 422), answer
         assert system.run(agent, "echo")["result"]["error"]["code"] == "quarantined"
+        # Nor does what only the agent can judge and finds false; it is shown stopped, with why.
+        doubtful = SigningKey.from_seed(b"doubtful".ljust(32))
+        link = system.seal(
+            "delegation", "*", lent_while(doubtful, 'params.reason == "true"'), key="root"
+        )
+        system.rest.post("/delegations/signed", {"document": link.wire.decode()})
+        lift = {"epoch": 11, "active": False, "reason": "fine", "proof": [link.id]}
+        by_doubtful = system.seal("quarantine", agent.did, lift, key="", signer=doubtful)
+        system.rest.post(path, {"document": by_doubtful.wire.decode()})
+        told = wait_until(lambda: refusal_of(system, agent), "its word on the release")
+        assert told == ("quarantined", "not_authorised")
+        lift = {"epoch": 12, "active": False, "reason": "fine"}
         by_operator = system.seal("quarantine", agent.did, lift)
         system.rest.post(path, {"document": by_operator.wire.decode()})
         assert system.run(agent, "echo")["state"] == "succeeded"
+
+
+def refusal_of(system: System, agent: Agent) -> tuple[str, str] | None:
+    shown = system.rest.get(f"/agents/{agent.did}")
+    told = shown["quarantine"]
+    return (shown["state"], told["code"]) if told["answer"] == "refused" else None
+
+
+def lent_while(key: SigningKey, condition: str) -> dict[str, Any]:
+    return {
+        "subject": key.public_key.did,
+        "capabilities": [{"action": "writ.quarantine"}],
+        "conditions": [condition],
+        "notBefore": format_timestamp(datetime.now(UTC) - timedelta(minutes=1)),
+        "maxDepth": 0,
+        "parent": None,
+    }
 
 
 def test_a_second_process_with_the_same_folder_is_refused(fleet: Fleet) -> None:
