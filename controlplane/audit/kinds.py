@@ -53,8 +53,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     **_family("join_token", created="a join token was made", revoked="a join token was revoked"),
     **_family(
         "document",
-        applied="an agent has put a document in force",
-        rejected="an agent has refused a document",
+        accepted="an agent has put a document in force",
+        refused="an agent has refused a document",
     ),
     **_family(
         "policy",

@@ -7,7 +7,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -20,6 +20,7 @@ from controlplane.webhooks.addresses import (
     shorten_address,
 )
 from protocol.http_target import parse_target
+from protocol.messages import DocumentAckItem
 from tests.controlplane.hubs import Client, ServedHub, serve
 from tests.servers.receiver import Post, Receiver, receiving, status
 
@@ -95,6 +96,11 @@ def test_every_leaf_the_code_appends_can_be_subscribed() -> None:
                 case other:
                     raise AssertionError(f"{path}: which kinds is {ast.dump(other)}?")
     assert found == set(KINDS)
+
+
+def test_what_an_agent_says_to_a_document_is_a_kind() -> None:
+    states = get_args(DocumentAckItem.model_fields["state"].annotation)
+    assert {f"document.{state}" for state in states} == kinds_of(["document.*"])
 
 
 def test_a_family_is_every_kind_of_it() -> None:
