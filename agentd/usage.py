@@ -8,7 +8,8 @@ same after ten orders and after a hundred thousand. Knows nothing of policies; i
 from __future__ import annotations
 
 import sqlite3
-from collections import deque
+from array import array
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -19,44 +20,76 @@ from protocol.authority import Grant
 from protocol.limits_window import Usage
 
 _HOUR_MS: Final = 3_600_000
+_MOST_GONE: Final = 4_096
+"""Moments that are over and still take their eight bytes each."""
+
+
+class _Moments:
+    """Moments in the order of arrival, eight bytes each: a day at full speed is a million."""
+
+    def __init__(self) -> None:
+        self._all = array("q")
+        self._gone = 0
+
+    def __len__(self) -> int:
+        return len(self._all) - self._gone
+
+    def add(self, at_ms: int) -> None:
+        self._all.append(at_ms)
+
+    def remove(self, at_ms: int) -> None:
+        """Forget one that was added last or nearly so."""
+        for index in range(len(self._all) - 1, self._gone - 1, -1):
+            if self._all[index] == at_ms:
+                del self._all[index]
+                return
+
+    def leave(self, until_ms: int) -> Iterator[int]:
+        """Forget the first ones up to a moment, and name them."""
+        while self._gone < len(self._all) and (at_ms := self._all[self._gone]) <= until_ms:
+            self._gone += 1
+            yield at_ms
+        if self._gone > _MOST_GONE and 2 * self._gone > len(self._all):
+            del self._all[: self._gone]
+            self._gone = 0
 
 
 class _Window:
     """Sums over the hour and the 24 hours that end now. A moment in the future counts."""
 
     def __init__(self) -> None:
-        self._hour: deque[tuple[int, str]] = deque()
-        self._day: deque[tuple[int, str]] = deque()
-        self._costs: dict[str, tuple[int, float]] = {}
+        self._hour, self._day = _Moments(), _Moments()
+        self._day_begins_ms = 0
+        self._costs: dict[int, tuple[int, float]] = {}  # by the moment of their orders
         self._tokens = 0
         self._cents = 0.0
         self.running = 0
 
-    def add(self, intent_id: str, at_ms: int) -> None:
-        self._hour.append((at_ms, intent_id))
-        self._day.append((at_ms, intent_id))
+    def add(self, at_ms: int) -> None:
+        self._hour.add(at_ms)
+        self._day.add(at_ms)
 
-    def remove(self, intent_id: str) -> None:
+    def remove(self, at_ms: int) -> None:
         """Forget an order that was added last or nearly so."""
-        for window in (self._hour, self._day):
-            for index in range(len(window) - 1, -1, -1):
-                if window[index][1] == intent_id:
-                    del window[index]
-                    break
+        self._hour.remove(at_ms)
+        self._day.remove(at_ms)
 
-    def spend(self, intent_id: str, tokens: int, cents: float) -> None:
-        before = self._costs.get(intent_id, (0, 0.0))
-        self._costs[intent_id] = (before[0] + tokens, before[1] + cents)
-        self._tokens += tokens
-        self._cents += cents
+    def spend(self, at_ms: int, tokens: int, cents: float) -> None:
+        """Add what an order of that moment has used, unless its day is over."""
+        if at_ms > self._day_begins_ms:
+            before = self._costs.get(at_ms, (0, 0.0))
+            self._costs[at_ms] = (before[0] + tokens, before[1] + cents)
+            self._tokens += tokens
+            self._cents += cents
 
     def measure(self, now_ms: int) -> Usage:
-        while self._hour and self._hour[0][0] <= now_ms - _HOUR_MS:
-            self._hour.popleft()
-        while self._day and self._day[0][0] <= now_ms - WINDOW_MS:
-            tokens, cents = self._costs.pop(self._day.popleft()[1], (0, 0.0))
+        for _ in self._hour.leave(now_ms - _HOUR_MS):
+            pass
+        for at_ms in self._day.leave(now_ms - WINDOW_MS):
+            tokens, cents = self._costs.pop(at_ms, (0, 0.0))
             self._tokens -= tokens
             self._cents -= cents
+        self._day_begins_ms = max(self._day_begins_ms, now_ms - WINDOW_MS)
         return Usage(
             orders_this_hour=len(self._hour),
             orders_today=len(self._day),
@@ -102,7 +135,7 @@ class UsageLedger:
         row = self._open.pop(intent_id, None)
         if row is not None:
             for window in self._windows(row.delegations):
-                window.remove(intent_id)
+                window.remove(row.at_ms)
 
     def start(self, intent_id: str) -> None:
         """The order runs now."""
@@ -130,7 +163,7 @@ class UsageLedger:
                 row, tokens=row.tokens + tokens, cents=row.cents + cents
             )
             for window in self._windows(row.delegations):
-                window.spend(intent_id, tokens, cents)
+                window.spend(row.at_ms, tokens, cents)
 
     def spent(self, intent_id: str) -> UsageRow | None:
         """Return what an order without a result has used, or None when it was never counted."""
@@ -153,9 +186,9 @@ class UsageLedger:
 
     def _count(self, row: UsageRow) -> None:
         for window in self._windows(row.delegations):
-            window.add(row.intent_id, row.at_ms)
+            window.add(row.at_ms)
             if row.tokens or row.cents:
-                window.spend(row.intent_id, row.tokens, row.cents)
+                window.spend(row.at_ms, row.tokens, row.cents)
 
     def _windows(self, delegations: tuple[str, ...]) -> list[_Window]:
         return [self._all, *(self._window(delegation_id) for delegation_id in delegations)]

@@ -80,6 +80,10 @@ class ClientProtocol(HttpToolsProtocol):
         """Leave the connection to the agents' protocol."""
         self._stop_timers()
         super().handle_websocket_upgrade()
+        # Each holds the other, and only `connection_lost` would part them, which comes to the
+        # agents' protocol now: without this every agent that leaves stays in memory until a full
+        # collection.
+        self.parser = None  # type: ignore[assignment]
 
     # --- what goes out ---------------------------------------------------------------------
 

@@ -30,8 +30,11 @@ from controlplane.telemetry import configure_logging
 log = structlog.get_logger(__name__)
 
 _BACKLOG = 2_048
-_COLLECT_AFTER = (10_000, 20, 50)
-"""New objects until the young are looked at, and how many such looks until the older ones are."""
+_COLLECT_AFTER = (10_000, 20, 10)
+"""New objects until the young are looked at, and how many such looks until the older ones are.
+
+Of the oldest Python itself makes sure that they are looked at only when a quarter has come since.
+"""
 
 
 class ListenError(HubError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from protocol.messages.enrolment import Register
 from protocol.messages.intents import ResultAck, ResultAckItem
 from protocol.session import HubSession, SessionState
 from storage.database import Database
+from storage.errors import FencedError
 from storage.records import IntentRecord
 from storage.unit_of_work import UnitOfWork
 
@@ -78,6 +80,7 @@ class Connection:
     """One socket and the conversation on it; made when it is accepted, gone when it is closed."""
 
     __slots__ = (
+        "__weakref__",
         "_ack_timer",
         "_result_acks",
         "address",
@@ -123,7 +126,7 @@ class Connection:
         self.settings = settings
         self.database = database
         self.is_guarded = False
-        self.effects = EffectQueue(database, lambda lost: self.superseded(replaced=lost.replaced))
+        self.effects = EffectQueue(database, _superseder(self))
         self.bucket = TokenBucket(settings.frames_per_second, settings.frames_burst, now)
         self.penalty = TokenBucket(1, REFUSED_FRAMES_BURST, now)
         self.proofs = TokenBucket(1, PROOFS_BURST, now)
@@ -278,3 +281,14 @@ class Connection:
         self._ack_timer = self.register_timer = None
         self._result_acks.clear()
         self.transport.set_writable_callback(None)
+
+
+def _superseder(connection: Connection) -> Callable[[FencedError], None]:
+    """Return what tells a connection that it is not its agent's any more, without holding it."""
+    known = weakref.ref(connection)
+
+    def supersede(lost: FencedError) -> None:
+        if (one := known()) is not None:
+            one.superseded(replaced=lost.replaced)
+
+    return supersede

@@ -207,6 +207,9 @@ class AgentProtocol(WebSocketsSansIOProtocol):
             self._abort_timer.cancel()
             self._abort_timer = None
         self._on_writable = None
+        scope = cast("dict[str, Any] | None", getattr(self, "scope", None))
+        if scope is not None:  # which this transport holds, and which holds it
+            scope["extensions"].pop(SCOPE_KEY, None)
         for probe in (self._probes or {}).values():
             if not probe.done():
                 probe.set_exception(ConnectionResetError())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentd.clock import from_ms
 from agentd.state import StateDatabase
-from agentd.state.usage import UsageRow, load_usage, put_usage
+from agentd.state.usage import WINDOW_MS, UsageRow, load_usage, put_usage
 from agentd.usage import _Window
 from protocol.limits_window import UsageRecord, measure_usage
 
@@ -25,10 +26,10 @@ def test_sliding_sums_equal_a_count_from_scratch(
     orders: list[tuple[int, int, int]], pause_ms: int
 ) -> None:
     window, records, at_ms = _Window(), [], START_MS
-    for number, (gap_ms, tokens, cents) in enumerate(orders):
+    for gap_ms, tokens, cents in orders:
         at_ms += gap_ms
-        window.add(str(number), at_ms)
-        window.spend(str(number), tokens, cents)
+        window.add(at_ms)
+        window.spend(at_ms, tokens, cents)
         records.append(UsageRecord(at=from_ms(at_ms), tokens=tokens, cents=cents))
         assert window.measure(at_ms) == measure_usage(records, from_ms(at_ms))
     end_ms = at_ms + pause_ms
@@ -37,10 +38,39 @@ def test_sliding_sums_equal_a_count_from_scratch(
 
 def test_an_order_that_was_never_stored_is_not_counted() -> None:
     window = _Window()
-    window.add("stored", START_MS)
-    window.add("lost", START_MS)
-    window.remove("lost")
-    assert window.measure(START_MS).orders_today == 1
+    window.add(START_MS)
+    window.add(START_MS + 1)
+    window.remove(START_MS + 1)
+    assert window.measure(START_MS + 1).orders_today == 1
+    window.remove(START_MS + 1)
+    assert window.measure(START_MS + 1).orders_today == 1
+
+
+def test_what_an_order_uses_after_its_day_counts_no_longer() -> None:
+    window = _Window()
+    window.add(START_MS)
+    window.spend(START_MS, 5, 0.5)
+    window.measure(START_MS + WINDOW_MS)
+    window.spend(START_MS, 7, 0.5)
+    usage = window.measure(START_MS + WINDOW_MS)
+    assert (usage.tokens_today, usage.cents_today) == (0, 0)
+
+
+def test_a_day_at_full_speed_takes_a_few_bytes_an_order() -> None:
+    window = _Window()
+    orders = 50_000
+    tracemalloc.start()
+    try:
+        for number in range(orders):
+            window.add(START_MS + number)
+        held = tracemalloc.get_traced_memory()[0] / orders
+    finally:
+        tracemalloc.stop()
+    assert held < 40
+    # Two days on every one of them is gone, and so are their bytes.
+    window.measure(START_MS + 2 * WINDOW_MS)
+    window.add(START_MS + 2 * WINDOW_MS)
+    assert window.measure(START_MS + 2 * WINDOW_MS).orders_today == 1
 
 
 def test_rows_come_back_from_disk(data_dir: Path) -> None:

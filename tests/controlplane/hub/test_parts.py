@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 from controlplane import faults
@@ -19,9 +21,11 @@ from controlplane.hub.admission import (
 )
 from controlplane.hub.effects import MAX_WAITING, EffectQueue
 from protocol.errors import Error
+from protocol.messages import RegisterAck
 from storage.database import Database
 from storage.errors import ConflictError
 from storage.unit_of_work import UnitOfWork
+from tests.controlplane.hub.world import RunningHub, until
 
 ROOT = Path(__file__).parents[3]
 
@@ -138,3 +142,25 @@ async def test_effects_have_a_bound_and_room_again_later(tmp_path: Path) -> None
     assert effects.has_room
     await effects.settle()
     await database.close()
+
+
+async def test_an_agent_that_leaves_is_freed_at_once(hub: RunningHub) -> None:
+    # A hub looks for circles seldom: whatever each visit leaves in one adds up until then.
+    agent = await hub.enrolled()
+    await agent.leave()
+    await until(lambda: hub.registry.get(agent.did) is None)
+    gc.collect()
+    gc.disable()
+    try:
+        for goes in (agent.leave, agent.vanish):
+            await agent.connect()
+            await agent.register()
+            await agent.receive(RegisterAck)
+            connection = hub.registry.get(agent.did)
+            assert connection is not None
+            left = [weakref.ref(connection), weakref.ref(connection.transport)]
+            del connection
+            await goes()
+            await until(lambda: not any(ref() for ref in left), "an end of both")  # noqa: B023
+    finally:
+        gc.enable()
