@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from protocol.base64_text import decode_base64, encode_base64
 from protocol.canonical import canonical_json, canonical_plain
@@ -28,6 +28,8 @@ MAX_LEAF_BYTES: Final = 65_535
 
 _time_text = lru_cache(maxsize=64)(format_timestamp)
 """One transaction, one time."""
+_NUMBERED: Final = b'%b,"index":%d,%b'
+_STRINGS: Final = {str}
 _PERSONAL = b"\x02"
 """Apart from leaves (0) and nodes (1) of the tree."""
 
@@ -70,8 +72,7 @@ class LeafContent:
     personal: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class LeafDraft:
+class LeafDraft(NamedTuple):
     """All of a leaf but its index, which is given last: what stands before it, and after."""
 
     head: bytes
@@ -110,7 +111,7 @@ def draft_leaf(
     # The names in the order of RFC 8785, with `index` between the two.
     before: dict[str, Any] = {
         "actor": actor,
-        "assurance": assurance.value,
+        "assurance": str(assurance),
         "at": _time_text(at),
         "data": data,
     }
@@ -123,11 +124,12 @@ def draft_leaf(
     if personal:
         after["personal"] = {name: encode_base64(hash) for name, hash in personal.items()}
     # Most leaves are of strings alone, and every order makes four: the walk is worth saving.
-    plain = all(type(one) is str for one in data.values()) and "".join(data).isascii()
+    plain = {*map(type, data.values())} <= _STRINGS and "".join(data).isascii()
     encode = canonical_plain if plain else canonical_json
-    draft = LeafDraft(encode(before)[:-1], encode(after)[1:])
-    number_leaf(draft, 0)  # too long is told to who wrote it, not to who numbers it
-    return draft
+    head, tail = encode(before)[:-1], encode(after)[1:]
+    # Too long is told to who wrote it, not to who numbers it.
+    _check_length(len(head) + len(_NUMBERED % (b"", 0, b"")) + len(tail))
+    return LeafDraft(head, tail)
 
 
 def number_leaf(draft: LeafDraft, index: int) -> bytes:
@@ -136,10 +138,14 @@ def number_leaf(draft: LeafDraft, index: int) -> bytes:
     Raises:
         ValueError: longer than a leaf may be.
     """
-    leaf = b'%b,"index":%d,%b' % (draft.head, index, draft.tail)
-    if len(leaf) > MAX_LEAF_BYTES:
-        raise ValueError("a leaf has at most 65,535 bytes")
+    leaf = _NUMBERED % (draft.head, index, draft.tail)
+    _check_length(len(leaf))
     return leaf
+
+
+def _check_length(size_bytes: int) -> None:
+    if size_bytes > MAX_LEAF_BYTES:
+        raise ValueError("a leaf has at most 65,535 bytes")
 
 
 def parse_leaf(leaf: bytes) -> LeafContent:

@@ -63,13 +63,21 @@ class Tree:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf by its hash."""
-        if len(leaf) != HASH_BYTES:
-            raise ValueError("a leaf hash has 32 bytes")
-        merged = leaf
-        for _ in range(_trailing_ones(self._size)):
-            merged = node_hash(self._frontier.pop(), merged)
-        self._frontier.append(merged)
-        self._size += 1
+        self.extend((leaf,))
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Add leaves by their hashes, in order."""
+        frontier, size = self._frontier, self._size
+        for leaf in leaves:
+            if len(leaf) != HASH_BYTES:
+                raise ValueError("a leaf hash has 32 bytes")
+            merged, full = leaf, size
+            while full & 1:  # a full subtree to its left for every trailing one
+                merged = node_hash(frontier.pop(), merged)
+                full >>= 1
+            frontier.append(merged)
+            size += 1
+            self._size = size
 
     def root(self) -> bytes:
         """Return the tree's root hash; SHA-256 of nothing for the empty tree."""

@@ -58,32 +58,41 @@ class Prepared:
         return found
 
 
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+"""Rows of one INSERT on SQLite: few texts, so that every one of them is prepared once.
+
+The driver lets go of the interpreter for every statement it steps, and for every row of an
+`executemany`. Where the event loop is busy it takes its turn each time, and the writer waits for
+the interpreter as often as a group has rows."""
+
+
 class BulkInsert:
-    """Rows into one table: `executemany` on SQLite, one `unnest` statement on Postgres."""
+    """Rows into one table: some at a time on SQLite, one `unnest` statement on Postgres."""
 
     __slots__ = ("_sql", "columns", "table")
 
     def __init__(self, table: Table, columns: Sequence[str]) -> None:
         self.table = table
         self.columns = tuple(columns)
-        self._sql: dict[str, str] = {}
+        self._sql: dict[tuple[str, int], str] = {}
 
-    def sql(self, dialect: Dialect) -> str:
-        """Return the statement for this dialect."""
-        found = self._sql.get(dialect.name)
+    def sql(self, dialect: Dialect, rows: int = 1) -> str:
+        """Return the statement for this dialect; on SQLite for so many rows."""
+        found = self._sql.get((dialect.name, rows))
         if found is None:
             quote = dialect.identifier_preparer.quote
             chosen = [self.table.c[name] for name in self.columns]
             into = f"{quote(self.table.name)} ({', '.join(quote(c.name) for c in chosen)})"
             if dialect.name == "sqlite":
-                found = f"INSERT INTO {into} VALUES ({', '.join('?' * len(chosen))})"  # noqa: S608
+                row = f"({', '.join('?' * len(chosen))})"
+                found = f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608
             else:
                 arrays = ", ".join(
                     f"${at}::{column.type.compile(dialect)}[]"
                     for at, column in enumerate(chosen, start=1)
                 )
                 found = f"INSERT INTO {into} SELECT * FROM unnest({arrays})"  # noqa: S608
-            self._sql[dialect.name] = found
+            self._sql[dialect.name, rows] = found
         return found
 
 
@@ -180,9 +189,13 @@ class Transaction:
             self.connection.exec_driver_sql(sql, parameters)
 
     def _insert(self, bulk: BulkInsert, rows: list[tuple[Any, ...]]) -> None:
-        sql = bulk.sql(self.dialect)
-        if self.is_sqlite:
-            self._driver.executemany(sql, rows)
-        else:
+        if not self.is_sqlite:
             arrays = tuple([list(column) for column in zip(*rows, strict=True)])
-            self.connection.exec_driver_sql(sql, arrays)
+            self.connection.exec_driver_sql(bulk.sql(self.dialect), arrays)
+            return
+        at = 0
+        for size in _ROWS_AT_ONCE:
+            sql = bulk.sql(self.dialect, size)
+            while len(rows) - at >= size:
+                self._driver.execute(sql, [value for row in rows[at : at + size] for value in row])
+                at += size

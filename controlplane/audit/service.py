@@ -76,8 +76,8 @@ class RecordKeeper:
             return latest
         while self._tree.size < size:
             start, end = self._tree.size, min(size, self._tree.size + _CHUNK)
-            for one in await self._database.read(lambda uow: uow.audit.hashes(start, end)):  # noqa: B023
-                self._tree.append(one)
+            hashes = await self._database.read(lambda uow: uow.audit.hashes(start, end))  # noqa: B023
+            self._tree.extend(hashes)
         if self._tree.root() != kept.root():
             log.critical("record_damaged", leaves=size)
             raise RecordDamagedError("the leaves are not the tree that was grown with them")

@@ -21,6 +21,7 @@ from protocol.audit_leaf import (
 )
 from protocol.audit_tree import HASH_BYTES, Tree, leaf_hash
 from storage.errors import StorageError
+from storage.in_list import InList, list_value
 from storage.mapping import Mapping
 from storage.pages import DEFAULT_PAGE_LIMIT, Page, bound_limit, page_of, parse_cursor
 from storage.records import AuditFilter, AuditLeaf, Checkpoint, Cosignature, PersonalValue
@@ -56,6 +57,11 @@ _LATEST_CHECKPOINT = Prepared(
 _THE_TREE = audit_tree.c.id == bindparam("key")
 _LOAD = select(audit_tree.c.size, audit_tree.c.frontier).where(_THE_TREE)
 _LOOK = Prepared(_LOAD)
+_SPAN = (_T.index >= bindparam("start"), _T.index < bindparam("end"))
+_HASHES = Prepared(select(_T.hash).where(*_SPAN).order_by(_T.index))
+_OF_KINDS = Prepared(
+    select(*_MAPPING.columns).where(*_SPAN, InList(_T.kind, "kinds")).order_by(_T.index)
+)
 # One appender at a time: on Postgres the row is locked until the commit, so a second hub waits
 # here and then reads what the first one left (SQLite has one writer anyway). Taken last, when all
 # else of the transaction is written: whatever stands between this and the commit, all hubs share.
@@ -162,21 +168,22 @@ class Audit(Repository[AuditLeaf]):
             return
         if self._tree is None:
             self._tree = self._load(_TAKE)
+        digests: list[bytes] = []
         leaves: Rows = []
         realms: Rows = []
         personal: Rows = []
-        for one in waiting:
-            index = self._tree.size
+        for index, one in enumerate(waiting, self._tree.size):
             at = TIME.encode(one.at)
             try:
                 leaf = number_leaf(one.draft, index)
             except ValueError as exc:
                 raise StorageError("an entry of the record is too long") from exc
-            digest = leaf_hash(leaf)
-            self._tree.append(digest)
-            leaves.append((index, at, one.kind, one.actor, one.subject, leaf, digest))
+            digests.append(leaf_hash(leaf))
+            leaves.append((index, at, one.kind, one.actor, one.subject, leaf, digests[-1]))
             realms += [(realm, index) for realm in one.realms]
-            personal += [(index, *beside, one.person, at) for beside in one.personal]
+            if one.personal:
+                personal += [(index, *beside, one.person, at) for beside in one.personal]
+        self._tree.extend(digests)
         for bulk, rows in ((_ADD, leaves), (_ADD_REALM, realms), (_ADD_PERSONAL, personal)):
             if rows:
                 self._tx.defer(bulk, rows)
@@ -220,13 +227,13 @@ class Audit(Repository[AuditLeaf]):
         """Return the leaves with start <= index < end of these kinds, in order."""
         if not kinds:
             return []
-        where = (_T.index >= start, _T.index < end, _T.kind.in_(sorted(kinds)))
-        return self._all(*where, order=_T.index)
+        listed = list_value(sorted(kinds), is_sqlite=self._tx.is_sqlite)
+        rows = self._whole().rows(_OF_KINDS, start=start, end=end, kinds=listed)
+        return [_MAPPING.record(row) for row in rows]
 
     def hashes(self, start: int, end: int) -> list[bytes]:
         """Return the leaf hashes with start <= index < end."""
-        statement = select(_T.hash).where(_T.index >= start, _T.index < end).order_by(_T.index)
-        return [bytes(hash) for hash in self._whole().core(statement).scalars()]
+        return [bytes(row[0]) for row in self._whole().rows(_HASHES, start=start, end=end)]
 
     def is_in(self, index: int, realms: Collection[str]) -> bool:
         """Whether readers of one of these realms may read a leaf."""

@@ -233,3 +233,20 @@ def test_asking_for_proofs_of_what_is_not_there_is_a_mistake() -> None:
         consistency_proof(LEAVES, 3, 2)
     with pytest.raises(ValueError, match="more leaves"):
         root_hash(LEAVES, LARGEST + 1)
+
+
+def test_many_leaves_at_once_make_the_tree_that_one_by_one_makes() -> None:
+    one_by_one, at_once = Tree(), Tree()
+    for count in (0, 1, 7, 8, 3):
+        some = CT_HASHES[:count]
+        for leaf in some:
+            one_by_one.append(leaf)
+        at_once.extend(some)
+        assert (at_once.size, at_once.frontier) == (one_by_one.size, one_by_one.frontier)
+
+
+def test_a_bad_hash_among_many_leaves_the_tree_at_the_good_ones_before_it() -> None:
+    tree = Tree()
+    with pytest.raises(ValueError, match="32 bytes"):
+        tree.extend([CT_HASHES[0], b"short", CT_HASHES[1]])
+    assert (tree.size, tree.root()) == (1, CT_HASHES[0])

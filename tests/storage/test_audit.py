@@ -293,3 +293,22 @@ async def test_the_checkpoint_over_the_most_leaves_is_the_newest(database: Datab
     assert found == Checkpoint(10, "note 10", LATER)
     with pytest.raises(ConflictError):
         await database.write(lambda uow: uow.audit.save_checkpoint("other", 10, LATER))
+
+
+async def test_rows_are_all_there_in_order_however_many_a_unit_adds(database: Database) -> None:
+    # SQLite takes some at a time: counts around the sizes, and such that need all of them.
+    counts = (1, 3, 4, 5, 15, 16, 17, 63, 64, 65, 64 + 16 + 4 + 1)
+    for count in counts:
+        await database.write(
+            lambda uow: [
+                uow.audit.append("intent.submitted", "hub", f"{count}-{number}", {}, realms=["r"])  # noqa: B023
+                for number in range(count)  # noqa: B023
+            ]
+        )
+    expected = [f"{count}-{number}" for count in counts for number in range(count)]
+    leaves = await database.read(lambda uow: uow.audit.leaves(0, 10_000))
+    assert [one.index for one in leaves] == list(range(len(expected)))
+    assert [one.subject for one in leaves] == expected
+    assert await database.read(lambda uow: uow.audit.is_in(len(expected) - 1, ["r"]))
+    tree = await database.read(lambda uow: uow.audit.tree())
+    assert tree.root() == root_hash([one.hash for one in leaves])
