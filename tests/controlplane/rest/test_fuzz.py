@@ -10,7 +10,7 @@ from controlplane.api.routes import OPERATIONS
 from tests.controlplane.hubs import serve
 from tests.controlplane.rest.fuzz import SETTINGS, chosen_seed, fuzz
 
-SECONDS = 45.0
+SECONDS = 30.0
 
 
 @pytest.mark.timeout(400)
@@ -22,4 +22,5 @@ async def test_every_answer_is_one_that_was_announced(tmp_path: Path) -> None:
     async with serve(tmp_path / "hub", **SETTINGS) as served:
         fuzzer = await fuzz(served, seed_=seed, seconds=SECONDS)
     assert fuzzer.found == [], "\n\n".join(fuzzer.found[:5])
-    assert fuzzer.requests >= len(OPERATIONS)
+    streams = [one for one in OPERATIONS if one.path.endswith("/events")]
+    assert len(fuzzer.asked) == len(OPERATIONS) - len(streams)
