@@ -8,7 +8,7 @@ TESTS  ?= tests
 JOBS   ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock long docs looks screenshots clean chromium
+.PHONY: help demo test check check-types check-dashboard format hub dashboard bench fuzz fuzz-rest soak faults loss simulate cluster model lock long docs looks screenshots clean chromium
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -65,10 +65,15 @@ chromium:
 check: $(VENV)/.dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory -j 2 check-types check-dashboard
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m controlplane.dashboard.build --check --if-possible
 	@sh .ci/hygiene
+
+check-types: $(VENV)/.dev
+	@$(BIN)/mypy
+
+check-dashboard: $(VENV)/.dev
+	@$(BIN)/python -m controlplane.dashboard.build --check --if-possible
 
 format: $(VENV)/.dev ## put the code into its one form
 	@$(BIN)/ruff format .
