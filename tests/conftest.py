@@ -19,7 +19,6 @@ LONG = (
     "tests/cluster/test_killed_processes.py::test_agents_of_a_dead",
     "tests/cluster/test_killed_processes.py::test_another_hubs",
     "tests/controlplane/cli/test_commands.py::test_a_hub_is_examined_backed_up",
-    "tests/controlplane/rest/test_fuzz.py::",
     "tests/controlplane/test_notifications.py::test_mail_that_is_not_taken",
     "tests/controlplane/test_secrets_at_rest.py::test_a_rotation_killed",
     "tests/controlplane/test_secrets_at_rest.py::test_the_same_on_postgres",
