@@ -77,11 +77,24 @@ def test_a_passkey_from_the_first_link_to_the_step_up(
         # The hub vouches for a decision only after the passkey was shown again.
         page.goto(f"/approvals/{asked['id']}")
         page.get_by_role("button", name="Approve…").click()
-        page.get_by_role("dialog", name="Approve this call?").get_by_role(
+        approve = page.get_by_role("dialog", name="Approve this call?").get_by_role(
             "button", name="Approve", exact=True
-        ).click()
+        )
+        approved = page.get_by_text("Approved: it may happen, once")
+        again = page.get_by_text("Sign in again first")
+        approve.click()
         dialog.get_by_role("button", name="Use a passkey").click()
-        expect(page.get_by_text("Approved: it may happen, once")).to_be_visible()
+        expect(approved.or_(again).first).to_be_visible()
+        for _ in range(10):  # a busy machine takes longer than the second for which it counts
+            if approved.is_visible():
+                break
+            approve.click()
+            expect(dialog.or_(approved).first).to_be_visible()
+            if dialog.is_visible():
+                dialog.get_by_role("button", name="Use a passkey").click()
+                expect(dialog).not_to_be_visible()
+            expect(approved.or_(again).first).to_be_visible()
+        expect(approved).to_be_visible()
     ended = system.end(asked["intentId"])
     assert ended["state"] == "succeeded", ended["result"]
     [decision] = [parse_document(one) for one in ended["documents"]["approvals"]]
