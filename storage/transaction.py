@@ -143,6 +143,12 @@ class Transaction:
         self.check_writable()
         self._deferred.setdefault(bulk, []).extend(rows)
 
+    def insert(self, bulk: BulkInsert, rows: list[tuple[Any, ...]]) -> None:
+        """Insert rows at once, after every deferred row: a taken key is an error here."""
+        self.check_writable()
+        self.flush()
+        self._insert(bulk, rows)
+
     def alone(self, what: str) -> None:
         """Wait until no other transaction, of any hub, is where this one is until it ends.
 

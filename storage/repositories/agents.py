@@ -103,7 +103,7 @@ class Agents(Repository[AgentRecord]):
 
     def get_by_name(self, name: str) -> AgentRecord | None:
         """Return the agent of that name, or None."""
-        return self._one(agents.c.name == name)
+        return self._find(name=name)
 
     def list(
         self,

@@ -32,7 +32,7 @@ class ApiKeys(Repository[ApiKeyRecord]):
 
     def get(self, id: str) -> ApiKeyRecord | None:
         """Return the key, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_hash(self, hash: str) -> ApiKeyRecord | None:
         """Return the key of this hash (hex SHA-256), or None."""

@@ -34,7 +34,7 @@ class Approvals(Repository[ApprovalRecord]):
 
     def get(self, id: str) -> ApprovalRecord | None:
         """Return the request, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def of_intent(self, intent_id: str) -> Sequence[ApprovalRecord]:
         """Return the requests of one intent, oldest first."""

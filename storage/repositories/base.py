@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Insert, select
+from sqlalchemy import Column, ColumnElement, Insert, bindparam, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import insert, update
+from sqlalchemy.sql import update
 
 from storage.errors import ConflictError, NotFoundError
 from storage.mapping import Mapping
@@ -20,10 +21,23 @@ from storage.pages import (
     page_of,
     parse_cursor,
 )
-from storage.transaction import Transaction
+from storage.transaction import BulkInsert, Prepared, Transaction
 
 R = TypeVar("R")
 _MAX_LOOKS: Final = 50 * MAX_PAGE_LIMIT
+
+
+@cache
+def _adding(mapping: Mapping[Any]) -> BulkInsert:
+    """The INSERT of one kind of record, made once."""
+    return BulkInsert(mapping.table, mapping.names)
+
+
+@cache
+def _finding(mapping: Mapping[Any], *columns: str) -> Prepared:
+    """The SELECT of one record by the values of these columns, made once."""
+    where = [mapping.table.c[name] == bindparam(name) for name in columns]
+    return Prepared(select(*mapping.columns).where(*where).limit(literal_column("1")))
 
 
 class Repository(Generic[R]):
@@ -38,7 +52,13 @@ class Repository(Generic[R]):
 
     def _insert(self, record: R) -> None:
         mapping = self.mapping
-        self._tx.core(insert(mapping.table).values(mapping.values(record)))
+        self._tx.insert(_adding(mapping), [mapping.row(record)])
+
+    def _find(self, **equal: str | int) -> R | None:
+        """Return the record whose columns have these driver values, or None."""
+        self._tx.flush()
+        row = self._tx.row(_finding(self.mapping, *equal), **equal)
+        return None if row is None else self.mapping.record(row)
 
     def _one(self, *where: ColumnElement[bool]) -> R | None:
         row = self._tx.core(select(*self.mapping.columns).where(*where).limit(1)).first()

@@ -60,7 +60,7 @@ class Identities(Repository[IdentityRecord]):
 
     def get(self, issuer: str, subject: str) -> IdentityRecord | None:
         """Return the identity, or None."""
-        return self._one(_I.issuer == issuer, _I.subject == subject)
+        return self._find(issuer=issuer, subject=subject)
 
     def for_user(self, user_id: str) -> Sequence[IdentityRecord]:
         """Return the identities of a user."""

@@ -50,7 +50,7 @@ class DataKeys(Repository[DataKeyRecord]):
 
     def get(self, id: str) -> DataKeyRecord | None:
         """Return the key, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def ids(self) -> frozenset[str]:
         """Return the ids of all."""

@@ -56,11 +56,11 @@ class Delegations(Repository[DelegationRecord]):
 
     def get(self, id: str) -> DelegationRecord | None:
         """Return the delegation, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_digest(self, digest: str) -> DelegationRecord | None:
         """Return the delegation of this digest, or None."""
-        return self._one(_T.digest == digest)
+        return self._find(digest=digest)
 
     def get_many(self, ids: Sequence[str]) -> Sequence[DelegationRecord]:
         """Return those that exist, in the order of their ids."""

@@ -27,11 +27,11 @@ class DeviceLogins(Repository[DeviceLoginRecord]):
 
     def get_by_device(self, hash: str) -> DeviceLoginRecord | None:
         """Return the one of the machine's code, or None."""
-        return self._one(_T.device_hash == hash)
+        return self._find(device_hash=hash)
 
     def get_by_user(self, hash: str) -> DeviceLoginRecord | None:
         """Return the one of the person's code, or None."""
-        return self._one(_T.user_hash == hash)
+        return self._find(user_hash=hash)
 
     def decide(self, id: str, state: str, user_id: str, at: datetime) -> bool:
         """Approve or deny it, once; False when that was done before or it has expired."""

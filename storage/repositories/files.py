@@ -30,7 +30,7 @@ class Files(Repository[FileRecord]):
 
     def get(self, id: str) -> FileRecord | None:
         """Return the file, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def of_intent(self, intent_id: str) -> Sequence[FileRecord]:
         """Return the files that an intent's result speaks of."""

@@ -28,11 +28,11 @@ class Invitations(Repository[InvitationRecord]):
 
     def get(self, id: str) -> InvitationRecord | None:
         """Return the invitation, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_hash(self, hash: str) -> InvitationRecord | None:
         """Return the invitation of this hash (hex SHA-256), or None."""
-        return self._one(_T.hash == hash)
+        return self._find(hash=hash)
 
     def use(self, id: str, by: str, at: datetime) -> bool:
         """Use it up, once; False when it was used, revoked or has expired."""

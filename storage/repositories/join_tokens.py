@@ -27,7 +27,7 @@ class JoinTokens(Repository[JoinTokenRecord]):
 
     def get(self, id: str) -> JoinTokenRecord | None:
         """Return the token, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def list(
         self,

@@ -39,7 +39,7 @@ class Notifications(Repository[NotificationRecord]):
 
     def get(self, user_id: str, id: str) -> NotificationRecord | None:
         """Return a notification of this person, or None."""
-        return self._one(_T.id == id, _T.user_id == user_id)
+        return self._find(id=id, user_id=user_id)
 
     def list(
         self,

@@ -27,7 +27,7 @@ class Passkeys(Repository[PasskeyRecord]):
 
     def get_by_credential(self, credential_id: str) -> PasskeyRecord | None:
         """Return the passkey of this credential id (base64url), or None."""
-        return self._one(_T.credential_id == credential_id)
+        return self._find(credential_id=credential_id)
 
     def for_user(self, user_id: str) -> Sequence[PasskeyRecord]:
         """Return a user's passkeys, oldest first."""

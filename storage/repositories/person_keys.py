@@ -27,7 +27,7 @@ class PersonKeys(Repository[PersonKeyRecord]):
 
     def get_by_did(self, did: str) -> PersonKeyRecord | None:
         """Return the key of this DID, revoked or not, or None."""
-        return self._one(_T.did == did)
+        return self._find(did=did)
 
     def for_user(self, user_id: str) -> Sequence[PersonKeyRecord]:
         """Return a user's keys, revoked ones too, oldest first."""

@@ -38,7 +38,7 @@ class Policies(Repository[PolicyRecord]):
 
     def get(self, id: str) -> PolicyRecord | None:
         """Return the policy, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_many(self, ids: Collection[str]) -> dict[str, PolicyRecord]:
         """Return those that exist, by id."""

@@ -100,7 +100,7 @@ class Leases(Repository[LeaseRecord]):
 
     def is_free_for(self, name: str, holder: str) -> bool:
         """Whether `take` would succeed; asked first, for it waits for whoever uses the lease."""
-        found = self._one(_L.name == name)
+        found = self._find(name=name)
         return (
             found is None or found.holder == holder or found.expires_at <= database_time(self._tx)
         )

@@ -31,7 +31,7 @@ class Realms(Repository[RealmRecord]):
 
     def get(self, id: str) -> RealmRecord | None:
         """Return the realm, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def list(
         self,

@@ -50,7 +50,7 @@ class Registrations(Repository[RegistrationRecord]):
 
     def get(self, id: str) -> RegistrationRecord | None:
         """Return the registration, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_key(self, public_key: str) -> RegistrationRecord | None:
         """Return the newest registration of a key (Multikey), or None."""

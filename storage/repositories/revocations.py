@@ -41,7 +41,7 @@ class Revocations(Repository[RevocationsRecord]):
 
     def get(self, epoch: int) -> RevocationsRecord | None:
         """Return the list of an epoch, or None."""
-        return self._one(_T.epoch == epoch)
+        return self._find(epoch=epoch)
 
     def epoch(self) -> int:
         """Return the epoch in force, 0 when there is none."""

@@ -32,7 +32,7 @@ class Sessions(Repository[SessionRecord]):
 
     def get(self, id: str) -> SessionRecord | None:
         """Return the session, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_hash(self, hash: str) -> SessionRecord | None:
         """Return the session of this hash (hex SHA-256), or None."""

@@ -24,7 +24,7 @@ class Settings(Repository[SettingRecord]):
 
     def get(self, key: str) -> SettingRecord | None:
         """Return the setting, or None when it was never set."""
-        return self._one(_T.key == key)
+        return self._find(key=key)
 
     def list(self) -> tuple[SettingRecord, ...]:
         """Return every setting by key."""

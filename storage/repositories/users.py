@@ -28,15 +28,15 @@ class Users(Repository[UserRecord]):
 
     def get(self, id: str) -> UserRecord | None:
         """Return the user, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def get_by_name(self, name: str) -> UserRecord | None:
         """Return the user of that name, or None."""
-        return self._one(_T.name == name)
+        return self._find(name=name)
 
     def get_by_operator(self, did: str) -> UserRecord | None:
         """Return the user whose operator key has this DID, or None."""
-        return self._one(_T.operator_did == did)
+        return self._find(operator_did=did)
 
     def active_with_role(self, role: str) -> Sequence[UserRecord]:
         """Return the active persons who hold a role everywhere."""

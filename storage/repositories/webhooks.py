@@ -34,7 +34,7 @@ class Webhooks(Repository[WebhookRecord]):
 
     def get(self, id: str) -> WebhookRecord | None:
         """Return the webhook, or None."""
-        return self._one(_T.id == id)
+        return self._find(id=id)
 
     def count(self) -> int:
         """Return how many there are."""
@@ -99,7 +99,7 @@ class Deliveries(Repository[DeliveryRecord]):
 
     def get(self, webhook_id: str, id: str) -> DeliveryRecord | None:
         """Return a delivery of this webhook, or None."""
-        return self._one(_D.id == id, _D.webhook_id == webhook_id)
+        return self._find(id=id, webhook_id=webhook_id)
 
     def list(
         self,
