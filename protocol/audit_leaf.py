@@ -28,7 +28,8 @@ MAX_LEAF_BYTES: Final = 65_535
 
 _time_text = lru_cache(maxsize=64)(format_timestamp)
 """One transaction, one time."""
-_NUMBERED: Final = b'%b,"index":%d,%b'
+_INDEX: Final = b',"index":0,'
+_UNNUMBERED: Final = _INDEX + b'"kind":'
 _STRINGS: Final = {str}
 _PERSONAL = b"\x02"
 """Apart from leaves (0) and nodes (1) of the tree."""
@@ -108,28 +109,27 @@ def draft_leaf(
         BadJsonError: no JSON.
         ValueError: longer than a leaf may be.
     """
-    # The names in the order of RFC 8785, with `index` between the two.
-    before: dict[str, Any] = {
+    said: dict[str, Any] = {
         "actor": actor,
         "assurance": str(assurance),
         "at": _time_text(at),
         "data": data,
-    }
-    after: dict[str, Any] = {
+        "index": 0,
         "kind": kind,
         "realms": list(realms),
         "salt": encode_base64(salt),
         "subject": subject,
     }
     if personal:
-        after["personal"] = {name: encode_base64(hash) for name, hash in personal.items()}
+        said["personal"] = {name: encode_base64(hash) for name, hash in personal.items()}
     # Most leaves are of strings alone, and every order makes four: the walk is worth saving.
     plain = {*map(type, data.values())} <= _STRINGS and "".join(data).isascii()
     encode = canonical_plain if plain else canonical_json
-    head, tail = encode(before)[:-1], encode(after)[1:]
-    # Too long is told to who wrote it, not to who numbers it.
-    _check_length(len(head) + len(_NUMBERED % (b"", 0, b"")) + len(tail))
-    return LeafDraft(head, tail)
+    leaf = encode(said)
+    _check_length(len(leaf))  # too long is told to who wrote it, not to who numbers it
+    # The last of these is the leaf's own: after it come strings alone, with their quotes escaped.
+    found = leaf.rindex(_UNNUMBERED)
+    return LeafDraft(leaf[:found], leaf[found + len(_INDEX) :])
 
 
 def number_leaf(draft: LeafDraft, index: int) -> bytes:
@@ -138,7 +138,7 @@ def number_leaf(draft: LeafDraft, index: int) -> bytes:
     Raises:
         ValueError: longer than a leaf may be.
     """
-    leaf = _NUMBERED % (draft.head, index, draft.tail)
+    leaf = b'%b,"index":%d,%b' % (draft.head, index, draft.tail)
     _check_length(len(leaf))
     return leaf
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, CursorResult, Dialect, Select, Table, func, select
@@ -203,5 +204,5 @@ class Transaction:
         for size in _ROWS_AT_ONCE:
             sql = bulk.sql(self.dialect, size)
             while len(rows) - at >= size:
-                self._driver.execute(sql, [value for row in rows[at : at + size] for value in row])
+                self._driver.execute(sql, tuple(chain.from_iterable(rows[at : at + size])))
                 at += size

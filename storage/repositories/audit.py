@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Fields
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, literal_column, select, update
 
@@ -77,15 +77,17 @@ Leaves = list[AuditLeaf]
 Rows = list[tuple[Any, ...]]
 
 
-class _Unnumbered(NamedTuple):
-    at: datetime
-    kind: str
-    actor: str
-    subject: str
-    realms: tuple[str, ...]
-    draft: LeafDraft
-    personal: Sequence[tuple[str, bytes, Any]]
-    person: str
+# When, kind, actor, subject, realms, what stands around its index, what is personal, whose that is.
+_Unnumbered = tuple[
+    datetime,
+    str,
+    str,
+    str,
+    tuple[str, ...],
+    LeafDraft,
+    Sequence[tuple[str, bytes, Any]],
+    str,
+]
 
 
 class Audit(Repository[AuditLeaf]):
@@ -128,12 +130,13 @@ class Audit(Repository[AuditLeaf]):
         moment = at or self._tx.now
         hashes: dict[str, bytes] = {}
         beside: list[tuple[str, bytes, Any]] = []
-        for name, value in (personal or {}).items():
-            if value is None or value == "":
-                continue
-            salt = os.urandom(SALT_BYTES)
-            hashes[name] = personal_hash(salt, value)
-            beside.append((name, salt, encode_json(value)))
+        if personal:
+            for name, value in personal.items():
+                if value is None or value == "":
+                    continue
+                salt = os.urandom(SALT_BYTES)
+                hashes[name] = personal_hash(salt, value)
+                beside.append((name, salt, encode_json(value)))
         ordered = tuple(realms) if len(realms) < 2 else tuple(sorted(set(realms)))
         try:
             draft = draft_leaf(
@@ -151,7 +154,7 @@ class Audit(Repository[AuditLeaf]):
             raise StorageError("an entry of the record is too long") from exc
         self._tx.check_writable()
         self._unnumbered.append(
-            _Unnumbered(moment, kind, actor, subject, ordered, draft, beside, person or actor)
+            (moment, kind, actor, subject, ordered, draft, beside, person or actor)
         )
 
     def number(self) -> None:
@@ -173,16 +176,19 @@ class Audit(Repository[AuditLeaf]):
         realms: Rows = []
         personal: Rows = []
         for index, one in enumerate(waiting, self._tree.size):
-            at = TIME.encode(one.at)
+            moment, kind, actor, subject, its_realms, draft, its_personal, person = one
+            at = TIME.encode(moment)
             try:
-                leaf = number_leaf(one.draft, index)
+                leaf = number_leaf(draft, index)
             except ValueError as exc:
                 raise StorageError("an entry of the record is too long") from exc
-            digests.append(leaf_hash(leaf))
-            leaves.append((index, at, one.kind, one.actor, one.subject, leaf, digests[-1]))
-            realms += [(realm, index) for realm in one.realms]
-            if one.personal:
-                personal += [(index, *beside, one.person, at) for beside in one.personal]
+            digest = leaf_hash(leaf)
+            digests.append(digest)
+            leaves.append((index, at, kind, actor, subject, leaf, digest))
+            for realm in its_realms:
+                realms.append((realm, index))
+            for beside in its_personal:
+                personal.append((index, *beside, person, at))
         self._tree.extend(digests)
         for bulk, rows in ((_ADD, leaves), (_ADD_REALM, realms), (_ADD_PERSONAL, personal)):
             if rows:

@@ -104,3 +104,19 @@ def test_a_leaf_that_no_bundle_could_hold_is_not_made() -> None:
 def test_half_a_surrogate_pair_makes_no_leaf() -> None:
     with pytest.raises(BadJsonError):
         encode(subject="\ud800")
+
+
+def test_the_index_has_its_place_whatever_else_looks_like_one() -> None:
+    like = {"a": 1, "index": 0, "kind": "no index"}
+    text = ',"index":0,"kind":"x"'
+    changes: dict[str, Any] = {
+        "data": {"nested": like, "text": text, **like},
+        "subject": text,
+        "kind": text,
+        "realms": (text,),
+        "personal": {"index": bytes(32), "kind": bytes(32)},
+    }
+    leaf = encode(**changes)
+    said = parse_leaf(leaf)
+    assert leaf == canonical_json(parse_strict_json(leaf))
+    assert (said.index, said.data, said.subject) == (7, changes["data"], text)
