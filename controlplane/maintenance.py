@@ -104,7 +104,7 @@ async def sign_checkpoint(hub: Hub) -> None:
 
 
 async def end_approvals(hub: Hub) -> None:
-    """End requests for approval whose time is over."""
+    """End requests for approval whose time is over, or whose order has ended."""
     now = clock.now()
     if not await hub.database.read(lambda uow: uow.approvals.due_expired(now, 1)):
         return

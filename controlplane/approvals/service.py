@@ -203,11 +203,16 @@ def is_asked(
 
 
 def expire_approvals(uow: UnitOfWork, *, now: datetime) -> list[ApprovalRecord]:
-    """End requests whose time is over; returns them."""
+    """End requests whose time is over, or whose order has ended; returns them.
+
+    Only of the first it is told that nobody has decided in time: the others, nobody had to decide.
+    """
     ended = [
         uow.approvals.decide(one.id, "expired", at=now) for one in uow.approvals.due_expired(now)
     ]
     for one in ended:
+        if one.expires_at > now:
+            continue
         data = {"intentId": one.intent_id, "people": one.people}
         uow.audit.append("approval.expired", "hub", one.id, data, realms=(one.realm,), at=now)
     return ended

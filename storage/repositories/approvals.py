@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, exists, func, insert, or_, select
 
 from storage.errors import ConflictError
 from storage.mapping import Mapping
@@ -14,6 +14,7 @@ from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import ApprovalDecisionRecord, ApprovalRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import TIME
+from storage.tables.intents import intents
 from storage.tables.permits import approval_decisions, approvals
 
 _T = approvals.c
@@ -93,6 +94,7 @@ class Approvals(Repository[ApprovalRecord]):
         return [_DECISIONS.record(row) for row in self._tx.core(statement.order_by(_D.at, _D.id))]
 
     def due_expired(self, now: datetime, limit: int = 200) -> Sequence[ApprovalRecord]:
-        """Return pending requests whose time is over."""
-        where = (_T.state == "pending", _T.expires_at <= TIME.encode(now))
-        return self._all(*where, order=_T.expires_at, limit=limit)
+        """Return pending requests whose time is over, or whose order has ended."""
+        ended = exists().where(intents.c.id == _T.intent_id, intents.c.finished_at.is_not(None))
+        over = or_(_T.expires_at <= TIME.encode(now), ended)
+        return self._all(_T.state == "pending", over, order=_T.expires_at, limit=limit)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from controlplane import clock
+from protocol.approvals import call_digest
+from protocol.messages import ToolApprovalRequest
 from tests.controlplane.hub.world import ScriptedAgent
 from tests.controlplane.hubs import Client, ServedHub, serve
 
@@ -70,3 +75,44 @@ async def test_counts_are_kept_for_a_moment_only(served: ServedHub) -> None:
     # Another stretch is another question, which nobody has asked before.
     assert (await overview(served.client, "?hours=1"))["agents"]["online"] == 1
     assert (await served.client.get("/api/v1/overview?hours=0")).status == 422
+
+
+async def test_a_question_whose_order_has_ended_waits_for_nobody(served: ServedHub) -> None:
+    agent = await served.enrol()
+    order = {"target": {"agent": "worker"}, "action": "echo", "params": {}}
+    await served.client.post("/api/v1/intents", order)
+    intent = await agent.document()
+    await agent.accept(intent)
+    call = {"intent_id": intent.id, "tool": "echo", "arguments": {}}
+    request = ToolApprovalRequest(
+        request_id=clock.new_id(),
+        **call,
+        call_digest=call_digest(**call),
+        rule="ask",
+        people=1,
+        expires=clock.now() + timedelta(hours=1),
+    )
+    await agent.say(request)
+    asked = f"/api/v1/approvals/{request.request_id}"
+
+    async def state() -> Any:
+        return (await served.client.get(asked)).json.get("state")
+
+    await until_it_is(state, "pending")
+    assert (await overview(served.client, "?hours=1"))["approvals"] == 1
+    await agent.say_document(agent.result(intent, None))
+    await until_it_is(state, "expired")
+
+    async def pending() -> Any:
+        read = served.running.hub.database.read
+        return await read(lambda uow: uow.tallies.waiting_approvals(None, clock.now()))
+
+    await until_it_is(pending, 0)
+    leaves = (await served.client.get(f"/api/v1/audit?subject={request.request_id}")).json["items"]
+    assert "approval.expired" not in {one["kind"] for one in leaves}
+
+
+async def until_it_is(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
+    async with asyncio.timeout(30):
+        while await look() != wanted:  # noqa: ASYNC110 - what is watched tells nobody
+            await asyncio.sleep(0.05)
