@@ -31,7 +31,9 @@ from protocol.verification import Verified
 
 LOG_ACTION: Final = "writ.log"
 MAX_UNPROVEN_CONNECTIONS: Final = 3
-"""So often a connection may end before the proof has come; then none is expected any more."""
+"""So many connections may end whose whole time has gone by; then no proof is expected any more."""
+CUTS_PER_CONNECTION: Final = 4
+"""So many that ended sooner count as one: a hub may die on them, and yet not for ever."""
 ASKS: Final = 3
 """So often a connection is asked for it: the hub's database may have been away the first time."""
 
@@ -58,6 +60,7 @@ class RecordWatch:
         self._wanted_text = ""
         self._newest_text: str | None = None
         self._asked = 0
+        self._had_its_time = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         wire = get_fact(state.reader, LOG_DELEGATION)
@@ -165,7 +168,7 @@ class RecordWatch:
     def forget_link(self) -> None:
         """The connection is over: the next one brings its own newest checkpoint."""
         if self._wanted is not None:
-            self._start(self._ended_without_proof())
+            self._start(self._ended_without_proof(had_its_time=self._had_its_time))
         self._stop_waiting()
         self._newest_text = None
 
@@ -187,26 +190,27 @@ class RecordWatch:
         fact = get_fact(self._state.reader, PROOF_OWED)
         if fact is None:
             return None
-        connections, _, text = fact.partition(" ")
-        return int(connections), text
+        cuts, _, text = fact.partition(" ")
+        return int(cuts), text
 
-    async def _ended_without_proof(self) -> None:
+    async def _ended_without_proof(self, *, had_its_time: bool) -> None:
         owed = self._owed()
         if owed is None:
             return
-        connections, text = owed[0] + 1, owed[1]
-        if connections >= MAX_UNPROVEN_CONNECTIONS:
+        cuts, text = owed[0] + (CUTS_PER_CONNECTION if had_its_time else 1), owed[1]
+        if cuts >= MAX_UNPROVEN_CONNECTIONS * CUTS_PER_CONNECTION:
             size = parse_checkpoint(text).size
-            await self._on_fork(f"{connections} connections ended without proof for {size} leaves")
+            await self._on_fork(f"connection after connection without proof for {size} leaves")
         else:
-            await self._owe(connections, text)
+            await self._owe(cuts, text)
 
-    async def _owe(self, connections: int, text: str) -> None:
-        fact = f"{connections} {text}"
+    async def _owe(self, cuts: int, text: str) -> None:
+        fact = f"{cuts} {text}"
         await self._state.write(lambda connection: set_fact(connection, PROOF_OWED, fact))
 
     async def _ask(self, kept: Checkpoint, seen: Checkpoint, text: str) -> None:
         self._wanted, self._wanted_text, self._asked = seen, text, 0
+        self._had_its_time = False
         if not self._say(kept, seen):
             self._wanted = None
         elif self._owed() is None:
@@ -229,6 +233,7 @@ class RecordWatch:
             return
         if self._asked < ASKS and self._say(parse_checkpoint(kept_text), wanted):
             return
+        self._had_its_time = True
         log("warning", "record_unproven", size=wanted.size)
         link.close(CloseCode.DEADLINE, "no proof for the record")
 

@@ -11,7 +11,7 @@ import pytest
 from agentd.connection import End, Outcome
 from agentd.errors import HubAddressError, IdentityError
 from agentd.identity import load_identity, load_root, prepare_next_key
-from agentd.record_watch import ASKS, MAX_UNPROVEN_CONNECTIONS
+from agentd.record_watch import ASKS, CUTS_PER_CONNECTION, MAX_UNPROVEN_CONNECTIONS
 from agentd.settings import AgentSettings, parse_hub_address, parse_hub_addresses
 from agentd.supervisor import decide_delay_seconds
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
@@ -168,6 +168,30 @@ async def test_an_unproven_record_is_a_fork(hub: HubDouble, agent_here: MakeAgen
         await hub.until(lambda: hub.online)
         result = await hub.result(await hub.order("echo", {}))
     assert result["error"]["code"] == "quarantined"
+
+
+@pytest.mark.parametrize("proves_in_the_end", [True, False])
+async def test_a_hub_may_die_on_a_proof_often_but_not_for_ever(
+    hub: HubDouble, agent_here: MakeAgent, proves_in_the_end: bool
+) -> None:
+    hub.send_log = True
+    hub.checkpoint = hub.grow(3)
+    hub.answer_proofs = False
+    most = MAX_UNPROVEN_CONNECTIONS * CUTS_PER_CONNECTION
+    async with agent_here(checkpoint_proof_seconds=60) as agent:
+        await agent.state("online")
+        hub.checkpoint = hub.grow(4)
+        await hub.send(hub.pong(hub.checkpoint))
+        for cuts in range(1, most + 1):
+            await hub.until(lambda: len(hub.received.of(CheckpointRequest)) >= cuts)  # noqa: B023
+            hub.answer_proofs = proves_in_the_end and cuts == most - 1
+            await hub.drop()
+        if proves_in_the_end:
+            await hub.until(lambda: hub.online)
+            assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
+            assert not [line for line in agent.lines if line.get("quarantined")]
+        else:
+            await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
 
 
 async def test_a_hub_that_is_long_in_proving_its_record_is_no_liar(
