@@ -31,6 +31,7 @@ from controlplane.policies.signing import renew_expiring
 from controlplane.secret_keeper import REFRESH_SECONDS
 from controlplane.secret_rotation import destroy_retired
 from controlplane.token_keys import renew_token_key
+from controlplane.unused_memory import give_back_unused
 from controlplane.webhooks.addresses import seal_addresses
 from storage.unit_of_work import UnitOfWork
 
@@ -55,6 +56,7 @@ async def run_maintenance(hub: Hub) -> AsyncIterator[None]:
             (Hub.as_leader, 1.0, tell_people),
             (Hub.as_leader, 5.0, mail_people),
             (_everybody, 5.0, measure),
+            (_everybody, 60.0, give_back_memory),
             (_everybody, 5.0, follow_storage),
             (_everybody, REFRESH_SECONDS, follow_data_keys),
             (Hub.as_leader, 600.0, destroy_data_keys),
@@ -96,6 +98,11 @@ async def _repeat(
 def _everybody(hub: Hub) -> Hub:
     """What every process of a hub does for itself."""
     return hub
+
+
+async def give_back_memory(hub: Hub) -> None:
+    """Give back what the last minute's answers took."""
+    await asyncio.to_thread(give_back_unused)
 
 
 async def sign_checkpoint(hub: Hub) -> None:
