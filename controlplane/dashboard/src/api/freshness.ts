@@ -68,7 +68,9 @@ class Gatherer {
   readonly #client: QueryClient;
   readonly #everyMs: number;
   readonly #atOnce: boolean;
-  readonly #stale = new Set<Resource>();
+  #stale = new Set<Resource>();
+  /** Told of while others waited: what the hub then gives may be from before that. */
+  #again = new Set<Resource>();
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(client: QueryClient, everyMs: number, atOnce: boolean) {
@@ -79,7 +81,10 @@ class Gatherer {
 
   add(resource: Resource): void {
     this.#stale.add(resource);
-    if (this.#timer !== null) return;
+    if (this.#timer !== null) {
+      if (!this.#atOnce) this.#again.add(resource);
+      return;
+    }
     if (this.#atOnce) queueMicrotask(() => this.#flush());
     this.#wait();
   }
@@ -100,7 +105,8 @@ class Gatherer {
   #flush(): void {
     for (const resource of this.#stale)
       void this.#client.invalidateQueries({ queryKey: [resource] });
-    this.#stale.clear();
+    this.#stale = this.#again;
+    this.#again = new Set();
   }
 }
 

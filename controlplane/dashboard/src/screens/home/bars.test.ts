@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { barsOf, roundUp, spendOf, sumOf } from "./bars.ts";
+import { barsOf, failuresOf, roundUp, spendOf, sumOf } from "./bars.ts";
 
 const ORDERS = {
   open: 1,
@@ -34,6 +34,10 @@ test("what orders have used stands in the stretch they were given in", () => {
   );
   assert.deepEqual(sumOf(bars, ["used"]), { used: 0.5 });
   assert.equal(spendOf(ORDERS, Date.parse("2026-01-01T02:00:00Z"), "tokens")[1]?.total, 120);
+});
+
+test("what timed out is a failure, what was refused is none", () => {
+  assert.equal(failuresOf(ORDERS), 1);
 });
 
 test("the axis ends at a round number no bar exceeds", () => {

@@ -25,6 +25,16 @@ export function barsOf(orders: OrdersView, now: number): Bar[] {
   });
 }
 
+const FAILURES = ["failed", "timed_out", "interrupted", "expired"];
+
+/** How many of the orders did not end as they should; refused and cancelled ones did. */
+export function failuresOf(orders: OrdersView): number {
+  return orders.stretches.reduce(
+    (sum, { states }) => sum + FAILURES.reduce((some, state) => some + (states[state] ?? 0), 0),
+    0,
+  );
+}
+
 /** What the orders of each stretch have used, in one of the units. */
 export function spendOf(orders: OrdersView, now: number, unit: Unit): Bar<"used">[] {
   return fill(orders, now, ["used"], (bar, stretch) => {

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/react-query";
 import {
   CircleCheck,
+  CircleX,
   Gauge,
   GitFork,
   Hand,
@@ -18,9 +19,11 @@ import { Section } from "../../app/page.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Waiting } from "../../ui/notes.tsx";
 import { Ago, Countdown } from "../../ui/time.tsx";
+import { failuresOf } from "./bars.ts";
 import {
   brokenWebhooks,
   newForks,
+  overviewOf,
   stoppedAgents,
   waitingApprovals,
   waitingRegistrations,
@@ -36,6 +39,8 @@ const PER: Record<string, string> = {
 export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
   const mayEnrol = useCan("enrolment.read");
   const approvals = useQuery(waitingApprovals);
+  const lately = useQuery(overviewOf(1)).data;
+  const failures = lately ? failuresOf(lately.orders) : 0;
   const registrations = useQuery({ ...waitingRegistrations, enabled: mayEnrol });
   const stopped = useQuery(stoppedAgents);
   const mayRead = useCan("audit.read");
@@ -47,10 +52,8 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
   const halted = stopped.data?.items ?? [];
   const known = approvals.data !== undefined && stopped.data !== undefined;
   const near = overview?.nearLimits.nearest ?? [];
-  const waiting = [forks, asked, joining, halted, near, broken].reduce(
-    (sum, one) => sum + one.length,
-    0,
-  );
+  const lists = [forks, asked, joining, halted, near, broken];
+  const waiting = lists.reduce((sum, one) => sum + one.length, failures);
   const nothing = known && waiting === 0;
   const more =
     Math.max(0, (overview?.approvals ?? 0) - asked.length) +
@@ -125,6 +128,15 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
               side={<Ago at={one.lastSeenAt} />}
             />
           ))}
+          {failures > 0 && (
+            <Item
+              icon={CircleX}
+              to="/orders?state=failed"
+              title={`${failures.toLocaleString()} ${failures === 1 ? "order has" : "orders have"} failed`}
+              about="Failed, timed out, interrupted or expired, of those given in the last hour."
+              side="1 h"
+            />
+          )}
           {near.map((one) => (
             <Item
               key={one.agent}
