@@ -25,6 +25,7 @@ LONG = (
     "tests/faults/test_bad_network.py::",
     "tests/faults/test_clock_jumps.py::",
     "tests/faults/test_kill_agent.py::test_every_order_ends_once_whatever_the_agent_was_doing[p",
+    "tests/faults/test_kill_agent.py::test_after_all_that_nothing_is_open_and_the_record_holds[p",
     "tests/faults/test_kill_agent.py::test_an_agent_that_dies_while_it_goes_over_to_a_new_key_stays_the_same_agent[p",
     "tests/faults/test_kill_hub.py::test_after_all_that_nothing_is_open_and_the_record_holds[p",
     "tests/faults/test_kill_hub.py::test_every_order_ends_once_whatever_the_hub_was_doing[p",

@@ -235,7 +235,7 @@ def _of_the_record(record: Facts | None, missing: str) -> Iterable[Row]:
     for load in (SINGLE, BATCH):
         row = (record or {}).get(load)
         yield Row(
-            f"cost of the audit record in hub CPU, {load}",
+            f"orders/s that the audit record costs, by hub CPU, {load}",
             *(20.0, 10.0),
             (100 * row["costOfTheRecord"],) if row else (),
             "%",
