@@ -368,6 +368,7 @@ async def delete(call: Call) -> Any:
     permission="policies.read",
     body=TestPolicyBody,
     result=DecisionView,
+    errors=("not_found",),
 )
 async def test(call: Call) -> Any:
     """What would these rules say?"""
