@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from controlplane.app import RunningHub, open_hub
 from controlplane.server import HubServer, bind, url_of
@@ -21,6 +21,8 @@ from tests.controlplane.hub.world import ScriptedAgent
 from tests.servers.sqlite import lay_schema_of_new
 
 OWNER_PASSWORD = "correct horse battery"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,14 @@ class ServedHub:
         await agent.register(token=made.json["token"], name=name, **fields)
         await agent.receive(RegisterAck)
         return agent
+
+
+async def until(look: Callable[[], Awaitable[T]], seconds: float = 30) -> T:
+    """Return what an async look finds, once it is something."""
+    async with asyncio.timeout(seconds):
+        while not (found := await look()):  # noqa: ASYNC110 - a condition inside the hub
+            await asyncio.sleep(0.02)
+    return found
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.smtp import SMTP
 
 from controlplane.notifications.families import FAMILIES, KINDS, title_of
-from tests.controlplane.hubs import Client, ServedHub, serve
+from tests.controlplane.hubs import Client, ServedHub, serve, until
 from tests.servers.receiver import receiving, status
 
 
@@ -68,14 +68,6 @@ async def stage(
 async def follows(served: ServedHub) -> bool:
     found = await served.hub.database.read(lambda uow: uow.followers.get("notifications"))
     return found is not None
-
-
-async def until(look: Callable[[], Any], seconds: float = 30) -> Any:
-    """Return what a look finds, once it is something."""
-    async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110 - a condition inside the hub
-            await asyncio.sleep(0.05)
-    return found
 
 
 async def told(client: Client, **query: str) -> list[dict[str, Any]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from controlplane import clock
 from protocol.approvals import call_digest
 from protocol.messages import ToolApprovalRequest
 from tests.controlplane.hub.world import ScriptedAgent
-from tests.controlplane.hubs import Client, ServedHub, serve
+from tests.controlplane.hubs import Client, ServedHub, serve, until
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -95,24 +94,18 @@ async def test_a_question_whose_order_has_ended_waits_for_nobody(served: ServedH
     await agent.say(request)
     asked = f"/api/v1/approvals/{request.request_id}"
 
-    async def state() -> Any:
-        return (await served.client.get(asked)).json.get("state")
+    async def is_in(state: str) -> bool:
+        return bool((await served.client.get(asked)).json.get("state") == state)
 
-    await until_it_is(state, "pending")
+    await until(lambda: is_in("pending"))
     assert (await overview(served.client, "?hours=1"))["approvals"] == 1
     await agent.say_document(agent.result(intent, None))
-    await until_it_is(state, "expired")
+    await until(lambda: is_in("expired"))
 
-    async def pending() -> Any:
+    async def nothing_waits() -> bool:
         read = served.running.hub.database.read
-        return await read(lambda uow: uow.tallies.waiting_approvals(None, clock.now()))
+        return not await read(lambda uow: uow.tallies.waiting_approvals(None, clock.now()))
 
-    await until_it_is(pending, 0)
+    await until(nothing_waits)
     leaves = (await served.client.get(f"/api/v1/audit?subject={request.request_id}")).json["items"]
     assert "approval.expired" not in {one["kind"] for one in leaves}
-
-
-async def until_it_is(look: Callable[[], Awaitable[Any]], wanted: Any) -> None:
-    async with asyncio.timeout(30):
-        while await look() != wanted:  # noqa: ASYNC110 - what is watched tells nobody
-            await asyncio.sleep(0.05)

