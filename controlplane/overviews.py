@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from controlplane import clock
 from controlplane.access.authorize import Actor, realms_with
 from controlplane.spending import NEAR_PERMILLE
-from storage.repositories.tallies import IntentTally, NearLimit
+from storage.repositories.tallies import AgentNearLimit, IntentTally
 
 if TYPE_CHECKING:
     from storage.database import Database
@@ -37,7 +37,7 @@ class Overview:
     open_intents: int
     intents: tuple[IntentTally, ...]
     near_limits: int
-    nearest_limits: tuple[NearLimit, ...]
+    nearest_limits: tuple[AgentNearLimit, ...]
     since: datetime
     stretch: timedelta
     approvals: int | None

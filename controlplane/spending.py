@@ -7,9 +7,9 @@ that decides; here it is only shown and summed, so whatever has another form cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from protocol.limits_window import RATES_AND_BUDGETS, LimitUse
 from storage.repositories.intents import Spent
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 NEAR_PERMILLE: Final = 800
 """From this part of a limit on, people are shown it."""
-_LIMITS: Final = frozenset({"ordersPerHour", "ordersPerDay", "tokensPerDay", "centsPerDay"})
 _MOST_PERMILLE: Final = 1_000_000
 _MOST_USED: Final = 10**12
 
@@ -31,33 +30,24 @@ def spent_by(result: Result) -> Spent:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NearLimit:
-    """One limit: the name of the policy's field, what is used of it, and how much there is."""
-
-    limit: str
-    used: float
-    most: float
-
-    @property
-    def permille(self) -> int:
-        """Thousandths that are used; a limit of nothing is used up."""
-        if self.most == 0:
-            return 1_000
-        return int(min(self.used * 1_000 / self.most, _MOST_PERMILLE))
-
-
-def read_near_limit(heartbeat: Mapping[str, Any]) -> NearLimit | None:
+def read_nearest_limit(heartbeat: Mapping[str, Any]) -> LimitUse | None:
     """Return the limit that an agent is nearest to, None where it names none."""
     usage = heartbeat.get("tokenUsage")
     said = usage.get("nearest") if isinstance(usage, Mapping) else None
     if not isinstance(said, Mapping):
         return None
     limit = said.get("limit")
-    if not isinstance(limit, str) or limit not in _LIMITS:
+    if limit not in RATES_AND_BUDGETS:
         return None
     used, most = _figure(said.get("used")), _figure(said.get("most"))
-    return None if used is None or most is None else NearLimit(limit, used, most)
+    return None if used is None or most is None else LimitUse(limit, used, most)
+
+
+def permille_of(nearest: LimitUse) -> int:
+    """Return the thousandths that are used; a limit of nothing is used up."""
+    if nearest.most == 0:
+        return 1_000
+    return int(min(nearest.used * 1_000 / nearest.most, _MOST_PERMILLE))
 
 
 def _figure(value: object) -> float | None:

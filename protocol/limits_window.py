@@ -16,6 +16,8 @@ from protocol.messages.policies import PolicyLimits
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+RATES_AND_BUDGETS: Final = ("ordersPerHour", "ordersPerDay", "tokensPerDay", "centsPerDay")
+"""A policy's fields over which an order is refused; over `concurrent` it waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +99,18 @@ def decide_limits(limits: PolicyLimits, usage: Usage) -> Wait | None:
 
 
 @dataclass(frozen=True, slots=True)
-class NearestLimit:
-    """The rate or budget of which most is used; `limit` has the name of the policy's field."""
+class LimitUse:
+    """What is used of one rate or budget; `limit` has the name of the policy's field."""
 
     limit: str
     used: float
-    most: int
+    most: float
 
 
-def nearest_limit(limits: PolicyLimits, usage: Usage) -> NearestLimit | None:
-    """Return the rate or budget that will be reached first, None where there is none.
-
-    `concurrent` is none of them: an order that finds every place taken waits.
-    """
+def nearest_limit(limits: PolicyLimits, usage: Usage) -> LimitUse | None:
+    """Return the rate or budget that will be reached first, None where there is none."""
     found = [
-        NearestLimit(name, used, most)
+        LimitUse(name, used, most)
         for name, most, used in (
             ("ordersPerHour", limits.orders_per_hour, usage.orders_this_hour),
             ("ordersPerDay", limits.orders_per_day, usage.orders_today),

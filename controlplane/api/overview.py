@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -14,9 +14,9 @@ from pydantic import Field
 
 from controlplane.api.operation import Call, Query, View, operation
 from controlplane.api.views import time_view
-from controlplane.spending import read_near_limit
+from controlplane.spending import read_nearest_limit
 from protocol.lifecycle import TERMINAL
-from storage.repositories.tallies import IntentTally, NearLimit
+from storage.repositories.tallies import IntentTally
 
 _OPEN = "open"
 _ENDS = frozenset(str(one) for one in TERMINAL)
@@ -99,7 +99,11 @@ async def overview(call: Call) -> Any:
         },
         "nearLimits": {
             "agents": made.near_limits,
-            "nearest": [view for one in made.nearest_limits for view in _near(one)],
+            "nearest": [
+                {"agent": one.did, "name": one.name, **asdict(nearest)}
+                for one in made.nearest_limits
+                if (nearest := read_nearest_limit(one.heartbeat)) is not None
+            ],
         },
         "approvals": made.approvals,
         "registrations": made.registrations,
@@ -116,12 +120,6 @@ def _stretch(starts_at: datetime, tallies: Sequence[IntentTally]) -> dict[str, A
         "tokens": sum(one.tokens for one in tallies),
         "cents": sum(one.millicents for one in tallies) / 1_000,
     }
-
-
-def _near(agent: NearLimit) -> Iterator[dict[str, Any]]:
-    near = read_near_limit(agent.heartbeat)
-    if near is not None:
-        yield {"agent": agent.did, "name": agent.name, **asdict(near)}
 
 
 OPERATIONS = [overview]

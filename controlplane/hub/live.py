@@ -18,7 +18,7 @@ from controlplane import clock
 from controlplane.context import Hub
 from controlplane.hub.admission import SocketCounter, Turns
 from controlplane.hub.registry import Registry
-from controlplane.spending import read_near_limit
+from controlplane.spending import permille_of, read_nearest_limit
 from protocol.errors import Error
 from storage.unit_of_work import UnitOfWork
 
@@ -142,8 +142,8 @@ class Live:
 
         def unit(uow: UnitOfWork) -> None:
             for did, (at, heartbeat) in gathered.items():
-                near = read_near_limit(heartbeat)
-                permille = None if near is None else near.permille
+                nearest = read_nearest_limit(heartbeat)
+                permille = None if nearest is None else permille_of(nearest)
                 uow.agents.touch(did, heartbeat, at, limit_permille=permille)
 
         await self.hub.database.write(unit)

@@ -94,8 +94,7 @@ class RateWindows(Repository[IdentityRecord]):
 
     def ends_at(self, window: timedelta, now: datetime) -> datetime:
         """Return when the present window ends."""
-        milliseconds = window // timedelta(milliseconds=1)
-        return decode_time((TIME.encode(now) // milliseconds + 1) * milliseconds)
+        return decode_time(_start_of(window, now)) + window
 
     def forget(self, before: datetime) -> int:
         """Remove windows that began before a time; return how many."""

@@ -28,12 +28,11 @@ class IntentTally(NamedTuple):
     millicents: int
 
 
-class NearLimit(NamedTuple):
+class AgentNearLimit(NamedTuple):
     """An agent that is online and near a limit of its policy, with its last heartbeat."""
 
     did: str
     name: str
-    permille: int
     heartbeat: dict[str, Any]
 
 
@@ -58,20 +57,20 @@ class Tallies:
 
     def near_limits(
         self, realms: Collection[str] | None, *, at_least: int, limit: int
-    ) -> tuple[int, list[NearLimit]]:
+    ) -> tuple[int, list[AgentNearLimit]]:
         """Return how many agents have used so many thousandths of a limit, and the nearest."""
         where = [agents.c.state == "active", agents.c.online, agents.c.limit_permille >= at_least]
         if realms is not None:
             where.append(_in_realms(realms))
         nearest = (
-            select(agents.c.did, agents.c.name, agents.c.limit_permille, agents.c.heartbeat)
+            select(agents.c.did, agents.c.name, agents.c.heartbeat)
             .where(*where)
             .order_by(agents.c.limit_permille.desc(), agents.c.name)
             .limit(limit)
         )
         found = [
-            NearLimit(did, name, permille, JSON.decode(heartbeat or "{}"))
-            for did, name, permille, heartbeat in map(tuple, self._tx.core(nearest))
+            AgentNearLimit(did, name, JSON.decode(heartbeat or "{}"))
+            for did, name, heartbeat in map(tuple, self._tx.core(nearest))
         ]
         return len(found) if len(found) < limit else self._count(agents.c.did, *where), found
 

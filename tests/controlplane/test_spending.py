@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.spending import NearLimit, read_near_limit
+from controlplane.spending import permille_of, read_nearest_limit
+from protocol.limits_window import LimitUse
 
 
 def heartbeat(nearest: Any) -> dict[str, Any]:
@@ -15,11 +16,11 @@ def heartbeat(nearest: Any) -> dict[str, Any]:
 
 def test_the_limit_an_agent_names_is_read() -> None:
     said = {"limit": "tokensPerDay", "used": 90, "most": 100}
-    near = read_near_limit(heartbeat(said))
-    assert near == NearLimit("tokensPerDay", 90, 100)
-    assert near.permille == 900
-    assert NearLimit("centsPerDay", 0, 0).permille == 1_000
-    assert NearLimit("centsPerDay", 1e12, 1e-9).permille == 1_000_000
+    near = read_nearest_limit(heartbeat(said))
+    assert near == LimitUse("tokensPerDay", 90, 100)
+    assert permille_of(near) == 900
+    assert permille_of(LimitUse("centsPerDay", 0, 0)) == 1_000
+    assert permille_of(LimitUse("centsPerDay", 1e12, 1e-9)) == 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -38,9 +39,9 @@ def test_the_limit_an_agent_names_is_read() -> None:
     ],
 )
 def test_what_has_another_form_is_no_limit(said: Any) -> None:
-    assert read_near_limit(heartbeat(said)) is None
+    assert read_nearest_limit(heartbeat(said)) is None
 
 
 @pytest.mark.parametrize("said", [{}, {"tokenUsage": None}, {"tokenUsage": []}])
 def test_who_says_nothing_is_near_nothing(said: dict[str, Any]) -> None:
-    assert read_near_limit(said) is None
+    assert read_nearest_limit(said) is None

@@ -8,7 +8,7 @@ import pytest
 
 from protocol.errors import BudgetExhaustedError, OrderRateLimitedError
 from protocol.limits_window import (
-    NearestLimit,
+    LimitUse,
     Usage,
     UsageRecord,
     Wait,
@@ -89,8 +89,6 @@ def test_absent_limits_are_unlimited() -> None:
 def test_the_nearest_limit_is_the_one_of_which_most_is_used() -> None:
     usage = Usage(orders_this_hour=3, orders_today=9, tokens_today=10, cents_today=0.5, running=1)
     limits = PolicyLimits(orders_per_hour=10, tokens_per_day=20, concurrent=1)
-    assert nearest_limit(limits, usage) == NearestLimit("tokensPerDay", 10, 20)
+    assert nearest_limit(limits, usage) == LimitUse("tokensPerDay", 10, 20)
     assert nearest_limit(PolicyLimits(concurrent=1), usage) is None
-    assert nearest_limit(PolicyLimits(cents_per_day=0), usage) == NearestLimit(
-        "centsPerDay", 0.5, 0
-    )
+    assert nearest_limit(PolicyLimits(cents_per_day=0), usage) == LimitUse("centsPerDay", 0.5, 0)
