@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select
 
 from protocol.ids import format_uuid7
+from storage.in_list import InList, list_value
 from storage.tables.columns import JSON, TIME, decode_time
 from storage.tables.fleet import agent_tags, agents, registrations
 from storage.tables.intents import intents
 from storage.tables.permits import approvals
-from storage.transaction import Transaction
+from storage.transaction import Prepared, Transaction
 
 _FIRST_RANDOM = bytes(10)
+_AFTER_ALL = "g"
+"""Behind every id: they are hexadecimal."""
 
 
 class IntentTally(NamedTuple):
@@ -79,29 +83,29 @@ class Tallies:
     ) -> list[IntentTally]:
         """Return the orders given since a time, by stretches of it and by state, oldest first.
 
-        They are found by their ids, which begin with their time: only those orders are read.
+        They are found by their ids, which begin with their time: only those orders are read, and
+        those of one stretch at a time, for SQLite holds what it has to group in memory.
         """
         milliseconds = stretch // timedelta(milliseconds=1)
-        began = intents.c.created_at - intents.c.created_at % milliseconds
-        statement = (
-            select(
-                began,
-                intents.c.state,
-                func.count(),
-                func.sum(intents.c.tokens),
-                func.sum(intents.c.millicents),
-            )
-            .where(intents.c.id >= format_uuid7(since, _FIRST_RANDOM))
-            .group_by(began, intents.c.state)
-            .order_by(began)
-        )
+        statement = _intents_between(milliseconds, in_realms=realms is not None)
+        values: dict[str, Any] = {}
         if realms is not None:
-            statement = statement.where(intents.c.realm.in_(sorted(realms)))
+            values["realms"] = list_value(sorted(realms), is_sqlite=self._tx.is_sqlite)
+        self._tx.flush()
+        sums: dict[tuple[int, str], tuple[int, int, int]] = {}
+        while since <= self._tx.now:
+            values["begins"], since = format_uuid7(since, _FIRST_RANDOM), since + stretch
+            is_last = since > self._tx.now
+            values["ends"] = _AFTER_ALL if is_last else format_uuid7(since, _FIRST_RANDOM)
+            for starts_at, state, *counted in self._tx.rows(statement, **values):
+                before = sums.get((starts_at, state), (0, 0, 0))
+                orders, tokens, millicents = (
+                    was + int(more or 0) for was, more in zip(before, counted, strict=True)
+                )
+                sums[starts_at, state] = orders, tokens, millicents
         return [
-            IntentTally(
-                decode_time(starts_at), str(state), count, int(tokens or 0), int(cents or 0)
-            )
-            for starts_at, state, count, tokens, cents in map(tuple, self._tx.core(statement))
+            IntentTally(decode_time(starts_at), state, *counts)
+            for (starts_at, state), counts in sorted(sums.items())
         ]
 
     def open_intents(self, realms: Collection[str] | None) -> int:
@@ -134,3 +138,23 @@ def _in_realms(realms: Collection[str]) -> ColumnElement[bool]:
         agent_tags.c.kind == "realm", agent_tags.c.key.in_(sorted(realms))
     )
     return agents.c.did.in_(tagged)
+
+
+@lru_cache(maxsize=16)
+def _intents_between(milliseconds: int, *, in_realms: bool) -> Prepared:
+    """Orders with ids between two, counted and summed by stretch of time and state."""
+    began = intents.c.created_at - intents.c.created_at % literal_column(str(milliseconds))
+    where = [intents.c.id >= bindparam("begins"), intents.c.id < bindparam("ends")]
+    if in_realms:
+        where.append(InList(intents.c.realm, "realms"))
+    return Prepared(
+        select(
+            began,
+            intents.c.state,
+            func.count(),
+            func.sum(intents.c.tokens),
+            func.sum(intents.c.millicents),
+        )
+        .where(*where)
+        .group_by(began, intents.c.state)
+    )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from protocol.errors import IdReuseError
+from protocol.ids import format_uuid7
 from protocol.lifecycle import TERMINAL
 from protocol.messages.intents import IntentState
 from storage.database import Database
@@ -258,3 +261,37 @@ async def test_the_newest_ack_of_a_document_counts(database: Database) -> None:
     newer = replace(ack, state="accepted", code=None, at=LATER)
     await database.write(lambda uow: uow.documents.record_ack(newer))
     assert await database.read(lambda uow: uow.documents.acks("did:a")) == {"doc": newer}
+
+
+async def test_orders_are_counted_by_when_they_were_given_and_found_by_their_ids(
+    database: Database,
+) -> None:
+    stretch = timedelta(minutes=30)
+    since = datetime.fromtimestamp(time.time() // 1_800 * 1_800, UTC) - 3 * stretch
+    moments = [since, since + stretch - timedelta(milliseconds=1), since + 2 * stretch]
+    given = since + stretch  # all of them at once, whatever their signers' clocks say
+    orders = [
+        replace(intent(realm=realm, created_at=given), id=format_uuid7(moment, bytes([n] * 10)))
+        for n, (moment, realm) in enumerate(zip(moments, ("a", "a", "b"), strict=True))
+    ]
+    before = replace(orders[0], id=format_uuid7(since - timedelta(milliseconds=1), bytes(10)))
+    ahead = replace(
+        orders[0], id=format_uuid7(since + 9 * stretch, bytes(10)), created_at=since + 9 * stretch
+    )
+    await database.write(lambda uow: uow.intents.add_many([*orders, before, ahead]))
+    for one, tokens in zip(orders, (3, None, 4), strict=True):
+        await database.write(
+            lambda uow, one=one, tokens=tokens: uow.intents.finish(
+                one.id, IntentState.SUCCEEDED, tokens=tokens, millicents=tokens
+            )
+        )
+
+    async def tallies(realms: set[str] | None) -> list[tuple[Any, ...]]:
+        found = await database.read(lambda uow: uow.tallies.intents(since, stretch, realms))
+        return [tuple(one) for one in found]
+
+    last = (since + 9 * stretch, "queued", 1, 0, 0)
+    assert await tallies(None) == [(given, "succeeded", 3, 7, 7), last]
+    assert await tallies({"a"}) == [(given, "succeeded", 2, 3, 3), last]
+    assert await tallies({"b", "c"}) == [(given, "succeeded", 1, 4, 4)]
+    assert await tallies(set()) == []
