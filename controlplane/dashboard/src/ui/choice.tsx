@@ -1,7 +1,7 @@
 // A few options of which one holds, as buttons in a row.
 import { classes } from "./classes.ts";
 
-export function Choice<Value extends string | number>({
+export function Choice<Value extends string | number | boolean | null>({
   label,
   options,
   value,
@@ -13,11 +13,11 @@ export function Choice<Value extends string | number>({
   onChoose: (value: Value) => void;
 }) {
   return (
-    <fieldset className="flex gap-0.5">
+    <fieldset className="flex flex-wrap gap-0.5">
       <legend className="sr-only">{label}</legend>
       {options.map(([one, word]) => (
         <button
-          key={one}
+          key={word}
           type="button"
           aria-pressed={value === one}
           onClick={() => onChoose(one)}

@@ -15,19 +15,15 @@ export interface ControlProps {
   "aria-invalid": boolean | undefined;
 }
 
-export function Field({
-  label,
-  hint,
-  error,
-  required = false,
-  children,
-}: {
+interface FieldProps {
   label: ReactNode;
   hint?: ReactNode;
   error?: string | null | undefined;
   required?: boolean;
   children: (props: ControlProps) => ReactNode;
-}) {
+}
+
+export function Field({ label, hint, error, required = false, children }: FieldProps) {
   const id = useId();
   const about = [hint ? `${id}-hint` : null, error ? `${id}-error` : null].filter(Boolean);
   return (
@@ -70,6 +66,35 @@ export function TextInput({ className, ...rest }: InputHTMLAttributes<HTMLInputE
 
 export function TextArea({ className, ...rest }: TextareaHTMLAttributes<HTMLTextAreaElement>) {
   return <textarea {...rest} className={classes(CONTROL, "py-1.5", className)} />;
+}
+
+interface CodeProps extends Omit<TextareaHTMLAttributes<HTMLTextAreaElement>, "onChange"> {
+  onChange: (value: string) => void;
+}
+
+/** Lines that a machine reads: in letters of one width, and no words to be spelled. */
+export function CodeArea({ onChange, ...rest }: CodeProps) {
+  return (
+    <TextArea
+      {...rest}
+      spellCheck={false}
+      className="font-mono text-xs"
+      onChange={(event) => onChange(event.target.value)}
+    />
+  );
+}
+
+export function CodeField({
+  label,
+  hint,
+  error,
+  ...area
+}: Pick<FieldProps, "label" | "hint" | "error"> & Omit<CodeProps, "id">) {
+  return (
+    <Field label={label} hint={hint} error={error}>
+      {(props) => <CodeArea {...area} {...props} />}
+    </Field>
+  );
 }
 
 export function Select({ className, children, ...rest }: SelectHTMLAttributes<HTMLSelectElement>) {

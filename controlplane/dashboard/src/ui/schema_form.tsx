@@ -2,7 +2,7 @@
 import { Plus, X } from "lucide-react";
 import { useState } from "react";
 import { Button, IconButton } from "./button.tsx";
-import { Checkbox, Field, Select, TextArea, TextInput } from "./field.tsx";
+import { Checkbox, CodeArea, Field, Select, TextInput } from "./field.tsx";
 import { inert } from "./inert.ts";
 import { isObject, labelOf, type Schema } from "./schema.ts";
 
@@ -171,14 +171,7 @@ function TextField({
     <Field {...common}>
       {(props) =>
         grown ? (
-          <TextArea
-            {...props}
-            rows={4}
-            className="font-mono text-xs"
-            spellCheck={false}
-            value={text}
-            onChange={(event) => change(event.target.value)}
-          />
+          <CodeArea {...props} rows={4} value={text} onChange={change} />
         ) : (
           <TextInput
             {...props}
@@ -264,18 +257,14 @@ export function JsonField({
   return (
     <Field label={label} hint={hint ?? "JSON"} error={unreadable ? "This is not JSON yet." : fault}>
       {(props) => (
-        <TextArea
+        <CodeArea
           {...props}
           rows={4}
-          spellCheck={false}
-          className="font-mono text-xs"
           value={text}
-          onChange={(event) => {
-            setText(event.target.value);
+          onChange={(next) => {
+            setText(next);
             try {
-              onChange(
-                event.target.value.trim() === "" ? undefined : JSON.parse(event.target.value),
-              );
+              onChange(next.trim() === "" ? undefined : JSON.parse(next));
               setUnreadable(false);
             } catch {
               setUnreadable(true);

@@ -1,7 +1,7 @@
 // What a new agent may do: actions picked from those it offers, a policy as JSON, or nothing yet.
 import { useState } from "react";
 import type { ApproveBody } from "../../api/schema.gen.ts";
-import { Checkbox, Field, TextArea } from "../../ui/field.tsx";
+import { Checkbox, CodeField } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Note } from "../../ui/notes.tsx";
 
@@ -46,22 +46,14 @@ export function GrantField({
   return (
     <div className="flex flex-col gap-3">
       {byHand ? (
-        <Field
+        <CodeField
           label="Policy"
           hint="Rules and limits in JSON; the hub checks them before anything is enrolled."
           error={grant.kind === "unreadable" ? "This is not a policy yet." : null}
-        >
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={9}
-              spellCheck={false}
-              className="font-mono text-xs"
-              value={text}
-              onChange={(event) => write(event.target.value)}
-            />
-          )}
-        </Field>
+          rows={9}
+          value={text}
+          onChange={write}
+        />
       ) : (
         <Actions
           offered={offered}

@@ -19,6 +19,7 @@ import { Ago } from "../../ui/time.tsx";
 import { toast } from "../../ui/toasts.tsx";
 import { type Grant, GrantField, grantBody } from "./grant.tsx";
 import { requestOf } from "./queries.ts";
+import { RealmsField } from "./realms_field.tsx";
 
 interface Props {
   id: string;
@@ -145,23 +146,7 @@ function Decide({
                   />
                 )}
               </Field>
-              <fieldset className="flex flex-wrap gap-x-5 gap-y-1.5">
-                <legend className="mb-1 text-xs font-medium text-muted">Realms</legend>
-                {realms.map((realm) => (
-                  <Checkbox
-                    key={realm}
-                    label={inert(realm)}
-                    checked={chosen.includes(realm)}
-                    onChange={(event) =>
-                      setChosen(
-                        event.target.checked
-                          ? [...chosen, realm]
-                          : chosen.filter((one) => one !== realm),
-                      )
-                    }
-                  />
-                ))}
-              </fieldset>
+              <RealmsField realms={realms} chosen={chosen} onChange={setChosen} />
             </Part>
             <Part title="What it may do">
               <GrantField offered={actionsOf(request)} grant={grant} onChange={setGrant} />

@@ -11,6 +11,11 @@ export interface Series<Kind extends string> {
   readonly ground: string;
 }
 
+interface Counted<Kind extends string> {
+  bars: ReadonlyArray<Bar<Kind>>;
+  series: ReadonlyArray<Series<Kind>>;
+}
+
 const HEIGHT = 100;
 const STEP = 10;
 
@@ -20,9 +25,7 @@ export function Chart<Kind extends string>({
   hours,
   title,
   none,
-}: {
-  bars: ReadonlyArray<Bar<Kind>>;
-  series: ReadonlyArray<Series<Kind>>;
+}: Counted<Kind> & {
   hours: number;
   title: string;
   none: string;
@@ -62,9 +65,7 @@ function Bars<Kind extends string>({
   title,
   at,
   onAt,
-}: {
-  bars: ReadonlyArray<Bar<Kind>>;
-  series: ReadonlyArray<Series<Kind>>;
+}: Counted<Kind> & {
   title: string;
   at: number | null;
   onAt: (at: number | null) => void;
@@ -138,9 +139,7 @@ function Table<Kind extends string>({
   series,
   hours,
   none,
-}: {
-  bars: ReadonlyArray<Bar<Kind>>;
-  series: ReadonlyArray<Series<Kind>>;
+}: Counted<Kind> & {
   hours: number;
   none: string;
 }) {

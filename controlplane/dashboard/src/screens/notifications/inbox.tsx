@@ -19,6 +19,7 @@ import type { NotificationView } from "../../api/schema.gen.ts";
 import { Section } from "../../app/page.tsx";
 import { Mark } from "../../ui/badge.tsx";
 import { Button, IconButton } from "../../ui/button.tsx";
+import { Choice } from "../../ui/choice.tsx";
 import { classes } from "../../ui/classes.ts";
 import { inert } from "../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
@@ -27,6 +28,10 @@ import { toastProblem } from "../../ui/toasts.tsx";
 import { placeOf } from "./places.ts";
 
 const A_PAGE = 50;
+const SHOWN = [
+  [false, "All"],
+  [true, "Unread"],
+] as const;
 const ICONS: Record<string, LucideIcon> = {
   approvals: Hand,
   registrations: UserRoundPlus,
@@ -69,20 +74,12 @@ export function Inbox() {
       flush
       actions={
         <>
-          {[false, true].map((one) => (
-            <button
-              key={String(one)}
-              type="button"
-              aria-pressed={unread === one}
-              onClick={() => setParams(one ? { unread: "" } : {}, { replace: true })}
-              className={classes(
-                "h-7 rounded-md px-2 text-xs pointer-coarse:h-9 pointer-coarse:px-3",
-                unread === one ? "bg-chosen font-medium" : "text-muted hover:bg-hover",
-              )}
-            >
-              {one ? "Unread" : "All"}
-            </button>
-          ))}
+          <Choice
+            label="Which notifications"
+            options={SHOWN}
+            value={unread}
+            onChoose={(one) => setParams(one ? { unread: "" } : {}, { replace: true })}
+          />
           <Button
             size="sm"
             icon={CheckCheck}

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "../../api/client.ts";
 import type { RealmView } from "../../api/schema.gen.ts";
-import { Field, TextArea } from "../../ui/field.tsx";
+import { CodeField, Field, TextArea } from "../../ui/field.tsx";
 import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
 import { toast } from "../../ui/toasts.tsx";
@@ -46,21 +46,13 @@ export function EditRealmDialog({ realm, onClose }: { realm: RealmView; onClose:
           />
         )}
       </Field>
-      <Field
+      <CodeField
         label="Services that tokens are made for"
         hint="One a line, as those services call themselves, such as https://build.example."
-      >
-        {(props) => (
-          <TextArea
-            {...props}
-            rows={3}
-            spellCheck={false}
-            className="font-mono text-xs"
-            value={audiences}
-            onChange={(event) => setAudiences(event.target.value)}
-          />
-        )}
-      </Field>
+        rows={3}
+        value={audiences}
+        onChange={setAudiences}
+      />
     </FormDialog>
   );
 }

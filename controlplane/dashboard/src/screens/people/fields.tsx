@@ -1,5 +1,5 @@
-// What people and accounts are called, and where mail reaches them.
-import { Field, TextInput } from "../../ui/field.tsx";
+// What people and accounts are called, where mail reaches them, and as what they come.
+import { Field, Select, TextInput } from "../../ui/field.tsx";
 
 interface Props {
   hint?: string;
@@ -37,6 +37,27 @@ export function EmailField({ value, onChange, ...field }: Props & { error?: stri
           value={value}
           onChange={(event) => onChange(event.target.value)}
         />
+      )}
+    </Field>
+  );
+}
+
+export function RoleField({
+  roles,
+  value,
+  onChange,
+  ...field
+}: Props & { roles: ReadonlyArray<{ name: string }> }) {
+  return (
+    <Field label="As" {...field}>
+      {(props) => (
+        <Select {...props} value={value} onChange={(event) => onChange(event.target.value)}>
+          {roles.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.name}
+            </option>
+          ))}
+        </Select>
       )}
     </Field>
   );

@@ -11,7 +11,7 @@ import { LifetimeField, type Lifetimes } from "../../ui/lifetime.tsx";
 import { Note } from "../../ui/notes.tsx";
 import { ShownOnce } from "../../ui/shown_once.tsx";
 import { Countdown } from "../../ui/time.tsx";
-import { EmailField } from "./fields.tsx";
+import { EmailField, RoleField } from "./fields.tsx";
 import { EVERYWHERE, useRoleMatrix } from "./queries.ts";
 import { mayIn, rolesToGive } from "./standing.ts";
 
@@ -87,17 +87,12 @@ export function InviteDialog({ realm, onClose }: { realm?: string; onClose: () =
           </Select>
         )}
       </Field>
-      <Field label="As" hint="What each role may do stands under Roles.">
-        {(props) => (
-          <Select {...props} value={role} onChange={(event) => setWanted(event.target.value)}>
-            {roles.map((one) => (
-              <option key={one.name} value={one.name}>
-                {one.name}
-              </option>
-            ))}
-          </Select>
-        )}
-      </Field>
+      <RoleField
+        hint="What each role may do stands under Roles."
+        roles={roles}
+        value={role}
+        onChange={setWanted}
+      />
       <EmailField
         hint="Optional: the hub sends the link there, if it sends mail."
         value={email}

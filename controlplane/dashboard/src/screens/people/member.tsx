@@ -16,7 +16,7 @@ import { inert } from "../../ui/inert.ts";
 import { ProblemNote } from "../../ui/notes.tsx";
 import { Ago } from "../../ui/time.tsx";
 import { toast } from "../../ui/toasts.tsx";
-import { NameField } from "./fields.tsx";
+import { NameField, RoleField } from "./fields.tsx";
 import { useCanIn, useRoleMatrix } from "./queries.ts";
 import { outranks, rolesToGive } from "./standing.ts";
 
@@ -153,17 +153,7 @@ export function AddMemberDialog({ realm, onClose }: { realm: string; onClose: ()
       onClose={onClose}
     >
       <NameField required value={user} onChange={setUser} />
-      <Field label="As">
-        {(props) => (
-          <Select {...props} value={role} onChange={(event) => setRole(event.target.value)}>
-            {roles.map((one) => (
-              <option key={one.name} value={one.name}>
-                {one.name}
-              </option>
-            ))}
-          </Select>
-        )}
-      </Field>
+      <RoleField roles={roles} value={role} onChange={setRole} />
     </FormDialog>
   );
 }

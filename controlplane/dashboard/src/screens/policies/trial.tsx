@@ -7,7 +7,7 @@ import type { DecisionView } from "../../api/schema.gen.ts";
 import { Section } from "../../app/page.tsx";
 import { Badge, type Tone } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
-import { Field, TextArea, TextInput } from "../../ui/field.tsx";
+import { CodeField, Field, TextInput } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
 import { ProblemNote } from "../../ui/notes.tsx";
 import type { Content } from "./queries.ts";
@@ -66,18 +66,7 @@ export function Trial({
             />
           )}
         </Field>
-        <Field label="Parameters" error={fault}>
-          {(props) => (
-            <TextArea
-              {...props}
-              rows={3}
-              spellCheck={false}
-              className="font-mono text-xs"
-              value={params}
-              onChange={(event) => setParams(event.target.value)}
-            />
-          )}
-        </Field>
+        <CodeField label="Parameters" error={fault} rows={3} value={params} onChange={setParams} />
         <div>
           <Button type="submit" busy={run.isPending}>
             What would it say?

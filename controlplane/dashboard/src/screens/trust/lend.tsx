@@ -4,7 +4,7 @@ import { useState } from "react";
 import { api } from "../../api/client.ts";
 import { useCan } from "../../api/me.ts";
 import type { IssueBody } from "../../api/schema.gen.ts";
-import { Field, Select, TextArea, TextInput } from "../../ui/field.tsx";
+import { CodeField, Field, Select, TextInput } from "../../ui/field.tsx";
 import { FormDialog } from "../../ui/form_dialog.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Note } from "../../ui/notes.tsx";
@@ -162,19 +162,14 @@ export function LendDialog({
           />
         )}
       </Field>
-      <Field label="Only while" hint="CEL, one condition a line; all have to be true.">
-        {(props) => (
-          <TextArea
-            {...props}
-            rows={2}
-            spellCheck={false}
-            className="font-mono text-xs"
-            placeholder={'params.path.startsWith("reports/")'}
-            value={conditions}
-            onChange={(event) => setConditions(event.target.value)}
-          />
-        )}
-      </Field>
+      <CodeField
+        label="Only while"
+        hint="CEL, one condition a line; all have to be true."
+        rows={2}
+        placeholder={'params.path.startsWith("reports/")'}
+        value={conditions}
+        onChange={setConditions}
+      />
       {toOther && (
         <Field label="May be lent on" hint="How many links deep; 0: not at all.">
           {(props) => (

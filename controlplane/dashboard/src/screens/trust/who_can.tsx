@@ -10,7 +10,7 @@ import { useAddress } from "../../app/address.ts";
 import { Section } from "../../app/page.tsx";
 import { Badge } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
-import { Field, Select, TextArea, TextInput } from "../../ui/field.tsx";
+import { CodeField, Field, Select, TextInput } from "../../ui/field.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Empty, Note, ProblemNote, Waiting } from "../../ui/notes.tsx";
 import { isObject } from "../../ui/schema.ts";
@@ -111,22 +111,14 @@ export function WhoCan({ facts, onOpen }: { facts: Facts; onOpen: (link: string)
               )}
             </Field>
           )}
-          <Field
+          <CodeField
             label="With these parameters"
             hint="Rules may look at them. {} asks about none."
             error={given === null ? "This is not a JSON object" : null}
-          >
-            {(props) => (
-              <TextArea
-                {...props}
-                rows={3}
-                spellCheck={false}
-                className="font-mono text-xs"
-                value={text}
-                onChange={(event) => setText(event.target.value)}
-              />
-            )}
-          </Field>
+            rows={3}
+            value={text}
+            onChange={setText}
+          />
         </div>
       </Section>
       {agent && action !== "" ? (

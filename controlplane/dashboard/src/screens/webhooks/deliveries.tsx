@@ -9,7 +9,7 @@ import type { DeliveryView, WebhookView } from "../../api/schema.gen.ts";
 import { Section } from "../../app/page.tsx";
 import { State } from "../../ui/badge.tsx";
 import { Button } from "../../ui/button.tsx";
-import { classes } from "../../ui/classes.ts";
+import { Choice } from "../../ui/choice.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Empty, Failed, Waiting } from "../../ui/notes.tsx";
 import { type Column, DataTable } from "../../ui/table.tsx";
@@ -102,23 +102,14 @@ export function Deliveries({
   const may = useCan("webhooks.write");
   return (
     <Section title="Deliveries" flush actions={may && <Replays webhook={webhook} />}>
-      <fieldset className="flex flex-wrap gap-0.5 px-3 py-2">
-        <legend className="sr-only">Which deliveries</legend>
-        {SHOWN.map(([one, word]) => (
-          <button
-            key={word}
-            type="button"
-            aria-pressed={state === one}
-            onClick={() => setParams(one === null ? {} : { state: one }, { replace: true })}
-            className={classes(
-              "h-7 rounded-md px-2 text-xs pointer-coarse:h-9 pointer-coarse:px-3",
-              state === one ? "bg-chosen font-medium" : "text-muted hover:bg-hover",
-            )}
-          >
-            {word}
-          </button>
-        ))}
-      </fieldset>
+      <div className="px-3 py-2">
+        <Choice
+          label="Which deliveries"
+          options={SHOWN}
+          value={state}
+          onChoose={(one) => setParams(one === null ? {} : { state: one }, { replace: true })}
+        />
+      </div>
       {deliveries.isPending ? (
         <Waiting lines={4} />
       ) : deliveries.isError && !deliveries.data ? (

@@ -4,9 +4,10 @@ import { useState } from "react";
 import { api } from "../../../api/client.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
 import { allRealms } from "../../../people/realms.ts";
-import { Checkbox, Field, TextArea, TextInput } from "../../../ui/field.tsx";
+import { CodeField, Field, TextInput } from "../../../ui/field.tsx";
 import { FormDialog } from "../../../ui/form_dialog.tsx";
 import { inert } from "../../../ui/inert.ts";
+import { RealmsField } from "../realms_field.tsx";
 
 export function EditDialog({
   agent,
@@ -57,37 +58,15 @@ export function EditDialog({
           />
         )}
       </Field>
-      <Field
+      <CodeField
         label="Labels"
         hint="One key=value a line; orders can be addressed to them."
         error={parsed === null ? "Each line is key=value." : null}
-      >
-        {(props) => (
-          <TextArea
-            {...props}
-            rows={4}
-            spellCheck={false}
-            className="font-mono text-xs"
-            value={labels}
-            onChange={(event) => setLabels(event.target.value)}
-          />
-        )}
-      </Field>
-      <fieldset className="flex flex-wrap gap-x-5 gap-y-1.5">
-        <legend className="mb-1 text-xs font-medium text-muted">Realms</legend>
-        {realms.map((realm) => (
-          <Checkbox
-            key={realm}
-            label={inert(realm)}
-            checked={chosen.includes(realm)}
-            onChange={(event) =>
-              setChosen(
-                event.target.checked ? [...chosen, realm] : chosen.filter((one) => one !== realm),
-              )
-            }
-          />
-        ))}
-      </fieldset>
+        rows={4}
+        value={labels}
+        onChange={setLabels}
+      />
+      <RealmsField realms={realms} chosen={chosen} onChange={setChosen} />
     </FormDialog>
   );
 }

@@ -4,7 +4,7 @@ import type { ReactNode } from "react";
 import { api } from "../../../api/client.ts";
 import type { AgentView } from "../../../api/schema.gen.ts";
 import { CopyField } from "../../../ui/copy.tsx";
-import { Field, TextArea } from "../../../ui/field.tsx";
+import { CodeField } from "../../../ui/field.tsx";
 import { FormDialog } from "../../../ui/form_dialog.tsx";
 import { inert } from "../../../ui/inert.ts";
 import { ReleasedMeanwhile, toldWords } from "./quarantine_note.tsx";
@@ -52,21 +52,13 @@ export function HandIn({ agent, document, onDocument, children, onClose, onDone 
           block
         />
       </div>
-      <Field
+      <CodeField
         label="Or the document, signed where no hub is reached"
         hint="One line of JSON, as it was signed."
-      >
-        {(props) => (
-          <TextArea
-            {...props}
-            rows={4}
-            spellCheck={false}
-            className="font-mono text-xs"
-            value={document}
-            onChange={(event) => onDocument(event.target.value)}
-          />
-        )}
-      </Field>
+        rows={4}
+        value={document}
+        onChange={onDocument}
+      />
     </FormDialog>
   );
 }
