@@ -49,6 +49,12 @@ async def tell_people(hub: Hub) -> None:
 
 
 async def _step(hub: Hub) -> bool:
+    """Look at the next leaves; return whether there are more than one step takes.
+
+    What was written meanwhile can wait for the next look: under load there is always some, and
+    who asked at once again would take a read and a commit for every order.
+    """
+
     def look(uow: UnitOfWork) -> tuple[int | None, int, list[AuditLeaf]]:
         start, size = uow.followers.get(FOLLOWER), uow.audit.size()
         if start is None or start >= size:
@@ -78,7 +84,7 @@ async def _step(hub: Hub) -> bool:
             subject=one.id,
             person=one.user_id,
         )
-    return True
+    return end - start >= CHUNK_LEAVES
 
 
 def matters(leaf: AuditLeaf) -> bool:
