@@ -49,7 +49,7 @@ from agentd.usage import UsageLedger
 from agentd.verifier import Verifier
 from agentd.workspace import Workspace
 from protocol.envelope import Envelope
-from protocol.errors import Error
+from protocol.errors import Error, LogForkError
 from protocol.join_tokens import JoinToken
 from protocol.keys import PublicKey, fingerprint
 from protocol.limits_window import nearest_limit
@@ -324,6 +324,7 @@ class Agent:
             self.standing.agent_did = key.public_key.did
         self._join = None
         self.outlet.link = connection
+        self._say_fork()
         await self.standing.name(payload.name)
         await self.steering.take_embedded(payload.delegations)
         await self.steering.take_embedded([payload.revocations])
@@ -420,7 +421,13 @@ class Agent:
         with contextlib.suppress(StateUnavailableError):
             await self.standing.enter_log_fork(reason)
         self.steering.enforce_quarantine()
+        self._say_fork()
         self._announce("online" if self.outlet.online else "offline", quarantined="log_fork")
+
+    def _say_fork(self) -> None:
+        """Tell the hub why no work is taken: an honest one tells its admins, who can lift it."""
+        if (reason := self.standing.log_fork) is not None:
+            self.outlet.send_error(LogForkError(reason), None)
 
 
 def _params_check(executor: Executor) -> Callable[[dict[str, Any]], None]:

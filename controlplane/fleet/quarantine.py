@@ -29,6 +29,9 @@ from storage.records import AgentRecord
 from storage.unit_of_work import UnitOfWork
 
 QUARANTINE_ACTION: Final = "writ.quarantine"
+FORK_REASON: Final = "it has seen two versions of this hub's record"
+"""How the reason of an agent that stopped itself begins; its own words follow."""
+MAX_REASON_CHARS: Final = 1_000
 _AT_ONCE: Final = 200
 """Agents stopped in one transaction; the first of many stop before the last are signed."""
 
@@ -176,6 +179,28 @@ def note_answer(
         quarantine={**told, "answer": state, "code": code},
         updated_at=now,
     )
+
+
+def stop_forked(uow: UnitOfWork, hub: Hub, did: str, why: str, now: datetime) -> AgentRecord | None:
+    """Stop an agent that has stopped itself over a fork of the record; None where that is known.
+
+    It says so on every connection. While a release that it has not answered yet is on its way, it
+    is about to be let go, and a quarantine with a later epoch would undo that.
+
+    Args:
+        uow: the unit.
+        hub: signs the quarantine.
+        did: of the agent.
+        why: in the agent's own words.
+        now: aware.
+    """
+    agent = uow.agents.get(did)
+    if agent is None or agent.state != "active":
+        return None
+    told = agent.quarantine
+    if told is not None and told.get("answer") is None:
+        return None
+    return _stop(uow, hub, did, agent, f"{FORK_REASON}: {why}"[:MAX_REASON_CHARS], now)
 
 
 def stop_again(uow: UnitOfWork, hub: Hub, agent: AgentRecord, now: datetime) -> None:

@@ -16,7 +16,7 @@ from agentd.settings import AgentSettings, parse_hub_address, parse_hub_addresse
 from agentd.supervisor import decide_delay_seconds
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
 from protocol.key_rotation import verify_key_rotation
-from protocol.messages import CheckpointRequest, Heartbeat
+from protocol.messages import CheckpointRequest, ErrorMessage, Heartbeat
 from protocol.session import RegisterReceived
 from protocol.verification import verify_document_offline
 from tests.agentd.conftest import AgentHere
@@ -220,16 +220,24 @@ async def test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it(
         await agent.state("online")
         await hub.send(hub.pong(hub.grow(4)))
         await agent.until_line(lambda line: line.get("quarantined") == "log_fork")
+        # An honest hub is told, and tells its admins; on every connection, for one may be lost.
+        await hub.until(lambda: times_told_of_a_fork(hub) > 0)
+    before = times_told_of_a_fork(hub)
     hub.answer_proofs = True
     lift = {"epoch": 1, "active": False, "reason": "looked into"}
     async with agent_here() as agent:
         await agent.state("online")
+        await hub.until(lambda: times_told_of_a_fork(hub) > before)
         await hub.send_document(seal("quarantine", hub.key, hub.agent_did, lift))
         result = await hub.result(await hub.order("echo", {}))
         assert result["error"]["code"] == "quarantined"
         await hub.send_document(seal("quarantine", hub.root, hub.agent_did, lift))
         result = await hub.result(await hub.order("echo", {}))
         assert result["status"] == "succeeded"
+
+
+def times_told_of_a_fork(hub: HubDouble) -> int:
+    return [one.code for one in hub.received.of(ErrorMessage)].count("log_fork")
 
 
 async def test_a_key_is_rotated_without_ever_being_without_one(

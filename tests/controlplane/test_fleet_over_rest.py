@@ -23,6 +23,7 @@ from protocol.limits import CloseCode
 from protocol.messages import (
     DocumentAck,
     DocumentAckItem,
+    ErrorMessage,
     RegisterAck,
     RegistrationRejected,
     ToolApprovalRequest,
@@ -224,6 +225,45 @@ async def test_an_agent_counts_as_stopped_until_it_takes_its_release(served: Ser
         told = await answered(await agent.document("quarantine"), **answer)
         assert (told["state"], told["active"], told["epoch"]) == (state, False, epoch)
         assert (told["answer"], told["code"]) == (answer["state"], answer.get("code"))
+
+
+async def test_an_agent_that_says_its_record_forked_is_stopped_once_and_not_while_it_is_let_go(
+    served: ServedHub,
+) -> None:
+    agent = await served.enrol()
+    path = f"/api/v1/agents/{agent.did}"
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    proof = [served.hub.identity.operator_delegation.id]
+
+    async def says_fork() -> None:
+        await agent.say(ErrorMessage(code="log_fork", message="the record shrank"))
+
+    async def shown() -> tuple[str, int]:
+        told = (await served.client.get(path)).json
+        return told["state"], told["quarantine"]["epoch"]
+
+    async def answer(document: Envelope) -> None:
+        with served.hub.events.subscribe(subject=document.id) as news:
+            item = DocumentAckItem(id=document.id, digest=document.digest, state="accepted")
+            await agent.say(DocumentAck(documents=(item,)))
+            async with asyncio.timeout(10):
+                await news.next()
+
+    # What one connection says is taken in order: each answer shows what came of all before it.
+    await says_fork()
+    await says_fork()
+    await answer(await agent.document("quarantine"))
+    told = (await served.client.get(path)).json["quarantine"]
+    assert (told["by"], told["reason"].endswith(": the record shrank")) == (agent.did, True)
+    assert await shown() == ("quarantined", 1)
+    body = {"document": sealed_release(agent.did, operator, 2, proof)}
+    assert (await served.client.post(f"{path}/release", body)).status == 200
+    await says_fork()
+    await answer(await agent.document("quarantine"))
+    assert await shown() == ("active", 2)
+    await says_fork()
+    await answer(await agent.document("quarantine"))
+    assert await shown() == ("quarantined", 3)
 
 
 def sealed_release(

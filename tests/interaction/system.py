@@ -155,6 +155,10 @@ class Agent:
         """Wait until it says it is `connecting`, `pending`, `online`, `offline` or `refused`."""
         return self._running().wait_line(state=name, after=after, seconds=seconds)
 
+    def says(self, *, after: int = 0, seconds: float = 30.0, **fields: Any) -> dict[str, Any]:
+        """Wait until it says a line with these fields."""
+        return self._running().wait_line(after=after, seconds=seconds, **fields)
+
     def point(self, *arguments: str) -> None:
         """Replace the arguments of its next start: `--hub`, `--root`, `--join` and the like."""
         self._arguments = list(arguments)

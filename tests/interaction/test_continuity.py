@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agentd.state.facts import CHECKPOINT, get_fact
+from protocol.checkpoint import parse_checkpoint
 from protocol.keys import SigningKey
 from protocol.timestamps import format_timestamp
 from tests.interaction.fixtures import Fleet
@@ -174,6 +178,51 @@ def test_quarantine_refuses_all_work_until_an_operator_releases(fleet: Fleet) ->
         by_operator = system.seal("quarantine", agent.did, lift)
         system.rest.post(path, {"document": by_operator.wire.decode()})
         assert system.run(agent, "echo")["state"] == "succeeded"
+
+
+def test_a_hub_put_back_to_a_backup_is_told_by_its_agents_that_its_record_has_forked(
+    make_system: MakeSystem,
+) -> None:
+    system = make_system(WRIT_HEARTBEAT_SECONDS="1", WRIT_DRAIN_RETRY_AFTER_SECONDS="1")
+    agent = system.agent("witness", allow=["echo"])
+    system.hub.stop()
+    backup = system.hub.folder.with_name("backup")
+    shutil.copytree(system.hub.folder, backup)
+    system.hub.start()
+    assert system.run(agent, "echo")["state"] == "succeeded"
+    size = parse_checkpoint(system.rest.get("/audit/checkpoint")["checkpoint"]).size
+    wait_until(lambda: seen_by(agent) >= size, "the agent to see what is lost later")
+    system.hub.stop()
+    shutil.rmtree(system.hub.folder)
+    shutil.copytree(backup, system.hub.folder)
+    said = agent.said
+    system.hub.start()
+    agent.says(quarantined="log_fork", after=said)
+    shown = wait_until(lambda: stopped(system, agent), "the hub to show it as stopped")
+    assert shown["reason"].startswith("it has seen two versions of this hub's record: ")
+    assert (shown["by"], shown["answer"]) == (agent.did, "accepted")
+    assert system.run(agent, "echo")["result"]["error"]["code"] == "quarantined"
+    # It says so on every connection. A release that waits for it is not undone by that.
+    agent.kill()
+    wait_until(lambda: not system.rest.get(f"/agents/{agent.did}")["online"], "it to go")
+    lift = {"epoch": shown["epoch"] + 1, "active": False, "reason": "we know why"}
+    release = system.seal("quarantine", agent.did, lift).wire.decode()
+    system.rest.post(f"/agents/{agent.did}/release", {"document": release})
+    agent.start()
+    assert system.run(agent, "echo")["state"] == "succeeded"
+    assert system.rest.get(f"/agents/{agent.did}")["state"] == "active"
+
+
+def seen_by(agent: Agent) -> int:
+    with closing(sqlite3.connect(f"file:{agent.folder / 'state.db'}?mode=ro", uri=True)) as state:
+        text = get_fact(state, CHECKPOINT)
+    return 0 if text is None else parse_checkpoint(text).size
+
+
+def stopped(system: System, agent: Agent) -> dict[str, Any] | None:
+    shown = system.rest.get(f"/agents/{agent.did}")
+    told = shown["quarantine"]
+    return told if shown["state"] == "quarantined" and told["answer"] is not None else None
 
 
 def refusal_of(system: System, agent: Agent) -> tuple[str, str] | None:

@@ -1,14 +1,20 @@
-"""`error` from an agent: which document it could not take, and what becomes of that."""
+"""`error` from an agent: what it could not take, or that it takes nothing; what becomes of it."""
 
 from __future__ import annotations
 
 import structlog
 
+from controlplane import clock
+from controlplane.fleet.agents import tell_changed
+from controlplane.fleet.quarantine import stop_forked
 from controlplane.hub.connection import Connection
 from controlplane.hub.handlers import documents, intents
 from controlplane.hub.live import Live
 from protocol.envelope import Envelope
+from protocol.errors import LogForkError
 from protocol.messages.session import ErrorMessage
+from storage.records import AgentRecord
+from storage.unit_of_work import UnitOfWork
 
 log = structlog.get_logger(__name__)
 
@@ -29,13 +35,19 @@ DOCUMENT_CODES = frozenset(
 
 
 def error(live: Live, connection: Connection, _envelope: Envelope, payload: ErrorMessage) -> None:
-    """End the order that the agent cannot take, or stop sending the document; never answer."""
+    """End the order that the agent cannot take, or stop sending the document; never answer.
+
+    An agent that says `log_fork` takes no orders: it is shown as stopped, and can be released.
+    """
     log.info(
         "agent_error",
         agent=connection.did,
         code=payload.code,
         in_reply_to=payload.in_reply_to,
     )
+    if payload.code == LogForkError.code and connection.is_online:
+        _stop(live, connection, payload.message)
+        return
     if payload.in_reply_to is None or payload.code not in DOCUMENT_CODES:
         return
     if connection.is_online:
@@ -43,3 +55,17 @@ def error(live: Live, connection: Connection, _envelope: Envelope, payload: Erro
             live, connection, payload.in_reply_to, payload.code, payload.message
         )
         documents.refused_document(live, connection, payload.in_reply_to, payload.code)
+
+
+def _stop(live: Live, connection: Connection, why: str) -> None:
+    did = connection.agent_did
+
+    def unit(uow: UnitOfWork) -> AgentRecord | None:
+        return stop_forked(uow, live.hub, did, why, clock.now())
+
+    def done(stopped: AgentRecord | None) -> None:
+        if stopped is not None:
+            live.dispatcher.wake(did)
+            tell_changed(live.hub, "agent.quarantined", stopped)
+
+    connection.effects.submit(unit, done, lambda _error: None)

@@ -72,6 +72,15 @@ ROWS: Final = (
         "agentd/test_connections.py::test_an_unproven_record_is_a_fork",
     ),
     row(
+        "record.fork-told",
+        "9",
+        "an agent that found a fork says so to the hub, which shows it as quarantined",
+        "interaction/test_continuity.py::"
+        "test_a_hub_put_back_to_a_backup_is_told_by_its_agents_that_its_record_has_forked",
+        "agentd/test_connections.py::"
+        "test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it",
+    ),
+    row(
         "record.new-log-key",
         "9",
         "a new log key comes only by a new delegation from the root",

@@ -124,7 +124,11 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
               icon={OctagonPause}
               to={`/fleet/${one.did}`}
               title={<>{inert(one.name)} is quarantined</>}
-              about="It refuses all work until an operator releases it."
+              about={
+                one.quarantine?.reason
+                  ? `It refuses all work: ${inert(one.quarantine.reason)}.`
+                  : "It refuses all work until an operator releases it."
+              }
               side={<Ago at={one.lastSeenAt} />}
             />
           ))}
