@@ -44,10 +44,8 @@ def read_nearest_limit(heartbeat: Mapping[str, Any]) -> LimitUse | None:
 
 
 def permille_of(nearest: LimitUse) -> int:
-    """Return the thousandths that are used; a limit of nothing is used up."""
-    if nearest.most == 0:
-        return 1_000
-    return int(min(nearest.used * 1_000 / nearest.most, _MOST_PERMILLE))
+    """Return the thousandths that are used, up to what a row can hold."""
+    return int(min(nearest.share * 1_000, _MOST_PERMILLE))
 
 
 def _figure(value: object) -> float | None:

@@ -100,11 +100,19 @@ def decide_limits(limits: PolicyLimits, usage: Usage) -> Wait | None:
 
 @dataclass(frozen=True, slots=True)
 class LimitUse:
-    """What is used of one rate or budget; `limit` has the name of the policy's field."""
+    """What is used of one rate or budget, in orders, tokens or cents as `limit` says.
+
+    `limit` has the name of the policy's field.
+    """
 
     limit: str
     used: float
     most: float
+
+    @property
+    def share(self) -> float:
+        """Which share is used, 1 when all is; a limit of nothing is used up."""
+        return self.used / self.most if self.most else 1.0
 
 
 def nearest_limit(limits: PolicyLimits, usage: Usage) -> LimitUse | None:
@@ -119,7 +127,7 @@ def nearest_limit(limits: PolicyLimits, usage: Usage) -> LimitUse | None:
         )
         if most is not None
     ]
-    return max(found, key=lambda one: one.used / max(one.most, 1), default=None)
+    return max(found, key=lambda one: one.share, default=None)
 
 
 def _reached(limit: int | None, used: float) -> bool:

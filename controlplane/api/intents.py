@@ -156,10 +156,10 @@ class WaitQuery(Query):
 
 
 class IntentListQuery(PageQuery):
-    """Which orders."""
+    """Which orders; `state` may be given several times, for any of them."""
 
     agent: str | None = None
-    state: str | None = None
+    state: Annotated[list[str], Field(max_length=16)] = Field(default_factory=list)
     realm: str | None = None
     action: str | None = None
     batch_id: str | None = None
@@ -274,9 +274,9 @@ async def list_(call: Call) -> Any:
         "batch_id": query.batch_id,
         "submitted_by": query.submitted_by,
     }
-    if query.state is not None:
+    if query.state:
         try:
-            filters["state"] = parse_state(query.state)
+            filters["state"] = [parse_state(one) for one in query.state]
         except ValueError as exc:
             raise InvalidFieldError("no such state", pointer="?state") from exc
     if query.agent is not None:

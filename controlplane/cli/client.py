@@ -150,7 +150,7 @@ class HubClient:
         target = self.url + (path if path.startswith("/.") else f"/api/v1{path}")
         chosen = {name: value for name, value in (query or {}).items() if value is not None}
         if chosen:
-            target += "?" + urlencode(chosen)
+            target += "?" + urlencode(chosen, doseq=True)
         sent = {**self._headers, **(headers or {})}
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
         if data is not None:

@@ -100,7 +100,7 @@ def intents() -> None:
 
 
 @intents.command("list")
-@click.option("--state", help="Only orders in this state.")
+@click.option("--state", multiple=True, help="Only orders in this state; several: in any of them.")
 @click.option("--agent", help="Only orders for this agent.")
 @click.option("--batch-id", help="Only orders of this batch.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))

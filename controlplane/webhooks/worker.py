@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """How often the record and the queues are looked at."""
+LEAST_REST_SECONDS: Final = 0.05
+"""However late a look is: one that fails is not tried again and again at once."""
 SWEEP_SECONDS: Final = 60.0
 MAX_IN_A_ROW: Final = 50
 """Deliveries that one slot sends without a look at who else waits."""
@@ -89,9 +91,10 @@ class WebhookWorker:
                 log.warning("webhooks_postponed", error=type(exc).__name__)
                 more = False
             if not more:
-                # An attempt that ends makes room for the next one at once.
+                # An attempt that ends makes room for the next one at once, and puts no look off.
+                rest = max(LEAST_REST_SECONDS, followed + LOOK_SECONDS - loop.time())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._finished.wait(), LOOK_SECONDS)
+                    await asyncio.wait_for(self._finished.wait(), rest)
 
     async def stop(self) -> None:
         """End every attempt; what it was for is due again when its lease ends."""

@@ -83,8 +83,8 @@ class Tallies:
     ) -> list[IntentTally]:
         """Return the orders given since a time, by stretches of it and by state, oldest first.
 
-        They are found by their ids, which begin with their time: only those orders are read, and
-        those of one stretch at a time, for SQLite holds what it has to group in memory.
+        They are found by their ids, which begin with their time: only those orders are read. On
+        SQLite those of one stretch at a time, for it holds what it has to group in memory.
         """
         milliseconds = stretch // timedelta(milliseconds=1)
         statement = _intents_between(milliseconds, in_realms=realms is not None)
@@ -93,9 +93,9 @@ class Tallies:
             values["realms"] = list_value(sorted(realms), is_sqlite=self._tx.is_sqlite)
         self._tx.flush()
         sums: dict[tuple[int, str], tuple[int, int, int]] = {}
-        while since <= self._tx.now:
+        while True:
             values["begins"], since = format_uuid7(since, _FIRST_RANDOM), since + stretch
-            is_last = since > self._tx.now
+            is_last = not self._tx.is_sqlite or since > self._tx.now
             values["ends"] = _AFTER_ALL if is_last else format_uuid7(since, _FIRST_RANDOM)
             for starts_at, state, *counted in self._tx.rows(statement, **values):
                 before = sums.get((starts_at, state), (0, 0, 0))
@@ -103,6 +103,8 @@ class Tallies:
                     was + int(more or 0) for was, more in zip(before, counted, strict=True)
                 )
                 sums[starts_at, state] = orders, tokens, millicents
+            if is_last:
+                break
         return [
             IntentTally(decode_time(starts_at), state, *counts)
             for (starts_at, state), counts in sorted(sums.items())

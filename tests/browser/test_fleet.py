@@ -250,7 +250,10 @@ def test_home_says_what_waits_and_what_was_done(
         newcomer.start()
         expect(waiting).to_contain_text("newcomer asks to join")
         system.end(system.order(agent, "files.read", path="x"))
-        expect(waiting).to_contain_text("1 order has failed")
+        failed = waiting.get_by_role("link", name=re.compile("1 order has failed"))
+        expect(failed).to_have_attribute(
+            "href", re.compile(r"/orders\?state=failed,timed_out,interrupted,expired$")
+        )
         expect(page.get_by_role("region", name="Spend")).to_have_count(0)
         system.run(asker, ASK, tokens=450, cents=1.25)
         spend = page.get_by_role("region", name="Spend")

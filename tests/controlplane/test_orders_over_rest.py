@@ -194,6 +194,30 @@ async def test_a_queued_order_is_cancelled_at_once_and_only_once(both: ServedHub
     assert (again.status, again.code) == (409, "conflict")
 
 
+async def test_orders_are_listed_by_any_of_several_states(both: ServedHub) -> None:
+    agent = await both.enrol()
+    await agent.leave()
+    first, _, last = [
+        (await both.client.post("/api/v1/intents", order(agent.did))).json["intents"][0]["id"]
+        for _ in range(3)
+    ]
+    assert (await both.client.post(f"/api/v1/intents/{last}/cancel")).status == 200
+
+    async def listed(query: str) -> list[str]:
+        page = await both.client.get(f"/api/v1/intents?{query}")
+        assert page.status == 200, page.data
+        return [item["id"] for item in page.json["items"]]
+
+    assert await listed("state=cancelled") == [last]
+    assert await listed("state=cancelled&state=queued&limit=1") == [last]
+    assert len(await listed("state=cancelled&state=queued")) == 3
+    assert (await listed("state=queued"))[-1] == first
+    wrong = await both.client.get("/api/v1/intents?state=queued&state=lost")
+    assert (wrong.status, wrong.code) == (422, "invalid_field")
+    many = await both.client.get("/api/v1/intents?" + "&".join(["state=queued"] * 17))
+    assert (many.status, many.code) == (422, "invalid_field")
+
+
 async def test_an_accepted_order_is_cancelled_by_the_agent(both: ServedHub) -> None:
     agent = await both.enrol()
     made = (await both.client.post("/api/v1/intents", order(agent.did))).json["intents"][0]

@@ -92,3 +92,9 @@ def test_the_nearest_limit_is_the_one_of_which_most_is_used() -> None:
     assert nearest_limit(limits, usage) == LimitUse("tokensPerDay", 10, 20)
     assert nearest_limit(PolicyLimits(concurrent=1), usage) is None
     assert nearest_limit(PolicyLimits(cents_per_day=0), usage) == LimitUse("centsPerDay", 0.5, 0)
+
+
+def test_a_limit_of_nothing_is_nearer_than_any_that_has_something_left() -> None:
+    limits = PolicyLimits(tokens_per_day=100, cents_per_day=0)
+    assert nearest_limit(limits, Usage(tokens_today=99)) == LimitUse("centsPerDay", 0, 0)
+    assert nearest_limit(limits, Usage(tokens_today=101)) == LimitUse("tokensPerDay", 101, 100)

@@ -285,6 +285,7 @@ def test_an_error_for_programs_is_one_json_object_on_stderr(desk: Desk) -> None:
         ("registrations", "list", "--state", "all"),
         ("join-tokens", "list"),
         ("intents", "list"),
+        ("intents", "list", "--state", "failed", "--state", "expired"),
         ("approvals", "list", "--state", "all"),
         ("policies", "list"),
         ("delegations", "list"),

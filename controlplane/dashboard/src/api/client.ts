@@ -59,9 +59,10 @@ function addressOf(path: string, options: AnyOptions): URL {
     encodeURIComponent(options.path?.[name] ?? ""),
   );
   const url = hubUrl(filled);
-  for (const [name, value] of Object.entries(options.query ?? {}))
-    if (value !== undefined && value !== null && value !== "")
-      url.searchParams.set(name, String(value));
+  for (const [name, given] of Object.entries(options.query ?? {}))
+    for (const value of Array.isArray(given) ? given : [given])
+      if (value !== undefined && value !== null && value !== "")
+        url.searchParams.append(name, String(value));
   return url;
 }
 

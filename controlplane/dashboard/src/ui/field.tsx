@@ -68,7 +68,11 @@ export function TextArea({ className, ...rest }: TextareaHTMLAttributes<HTMLText
   return <textarea {...rest} className={classes(CONTROL, "py-1.5", className)} />;
 }
 
-interface CodeProps extends Omit<TextareaHTMLAttributes<HTMLTextAreaElement>, "onChange"> {
+interface CodeProps
+  extends Omit<
+    TextareaHTMLAttributes<HTMLTextAreaElement>,
+    "onChange" | "className" | "spellCheck" | "required"
+  > {
   onChange: (value: string) => void;
 }
 

@@ -25,9 +25,10 @@ export function barsOf(orders: OrdersView, now: number): Bar[] {
   });
 }
 
-const FAILURES = ["failed", "timed_out", "interrupted", "expired"];
+/** Ends that nobody wanted; a refusal is a policy at work, and a cancelled order was meant to be. */
+export const FAILURES = ["failed", "timed_out", "interrupted", "expired"];
 
-/** How many of the orders did not end as they should; refused and cancelled ones did. */
+/** How many of the orders did not end as they should. */
 export function failuresOf(orders: OrdersView): number {
   return orders.stretches.reduce(
     (sum, { states }) => sum + FAILURES.reduce((some, state) => some + (states[state] ?? 0), 0),

@@ -19,7 +19,7 @@ import { Section } from "../../app/page.tsx";
 import { inert } from "../../ui/inert.ts";
 import { Waiting } from "../../ui/notes.tsx";
 import { Ago, Countdown } from "../../ui/time.tsx";
-import { failuresOf } from "./bars.ts";
+import { FAILURES, failuresOf } from "./bars.ts";
 import {
   brokenWebhooks,
   newForks,
@@ -135,7 +135,7 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
           {failures > 0 && (
             <Item
               icon={CircleX}
-              to="/orders?state=failed"
+              to={`/orders?state=${FAILURES.join(",")}`}
               title={`${failures.toLocaleString()} ${failures === 1 ? "order has" : "orders have"} failed`}
               about="Failed, timed out, interrupted or expired, of those given in the last hour."
               side="1 h"
@@ -152,7 +152,7 @@ export function NeedsYou({ overview }: { overview: OverviewView | undefined }) {
                 </>
               }
               about={`${one.used.toLocaleString()} of ${one.most.toLocaleString()} ${PER[one.limit] ?? one.limit}`}
-              side={`${Math.floor((100 * one.used) / Math.max(one.most, 1))} %`}
+              side={`${one.most > 0 ? Math.floor((100 * one.used) / one.most) : 100} %`}
             />
           ))}
           {broken.map((one) => (

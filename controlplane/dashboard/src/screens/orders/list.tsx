@@ -85,6 +85,11 @@ export function OrderList() {
               onChange={(event) => change({ state: event.target.value })}
             >
               <option value="">any</option>
+              {filters.state?.includes(",") && (
+                <option value={filters.state}>
+                  {filters.state.split(",").map(wordOf).join(", ")}
+                </option>
+              )}
               {STATES.map((state) => (
                 <option key={state} value={state}>
                   {wordOf(state)}

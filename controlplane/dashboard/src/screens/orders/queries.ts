@@ -28,9 +28,13 @@ export const STATES = [
 const OPEN: readonly string[] = ["queued", "dispatched", "accepted", "running"];
 export const isOpen = (state: string): boolean => OPEN.includes(state);
 
-export function useOrders(filters: Filters) {
-  return usePages<IntentView>(["intents", "list", filters], ({ limit, cursor }, signal) =>
-    api.get("/api/v1/intents", { query: { ...filters, limit, cursor } as never, signal }),
+/** `state` may name several, with commas between: an order in any of them is shown. */
+export function useOrders({ state, ...others }: Filters) {
+  return usePages<IntentView>(["intents", "list", state, others], ({ limit, cursor }, signal) =>
+    api.get("/api/v1/intents", {
+      query: { ...others, state: state?.split(","), limit, cursor } as never,
+      signal,
+    }),
   );
 }
 

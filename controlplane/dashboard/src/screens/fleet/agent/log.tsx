@@ -27,7 +27,7 @@ export function AgentLog({ agent }: { agent: AgentView }) {
   const known = useQuery({
     queryKey: ["intents", "running", agent.did],
     queryFn: ({ signal }) =>
-      api.get("/api/v1/intents", { query: { agent: agent.did, state: "running" }, signal }),
+      api.get("/api/v1/intents", { query: { agent: agent.did, state: ["running"] }, signal }),
   });
   useEffect(() => {
     for (const one of known.data?.items ?? []) orders.current.set(one.id, one.action);
