@@ -61,6 +61,7 @@ class Outbox:
         self._resend_seconds = resend_seconds
         self._sent_on_link: dict[str, float] = {}
         self._turned_down: set[str] = set()
+        self._asked_again: set[str] = set()
         self.on_sent: Callable[[str], None] = lambda _intent_id: None
 
     def seal(self, order: Order, ending: Ending) -> Envelope:
@@ -146,9 +147,18 @@ class Outbox:
         return True
 
     def send_again(self, intent_id: str) -> bool:
-        """Send the result of an order when there is one; False when there is none."""
+        """Send the result of an order when there is one; False when there is none.
+
+        One that has to be signed anew first is sent with the next look at what waits: as it is the
+        hub would turn it down, and whoever asked would never hear how the order ended.
+        """
         record = get_result(self._state.reader, intent_id)
-        return record is not None and self.send_stored(intent_id, record.wire)
+        if record is None:
+            return False
+        if self._is_fresh(record, parse_document(record.wire)):
+            return self.send_stored(intent_id, record.wire)
+        self._asked_again.add(intent_id)
+        return True
 
     async def take_acks(self, payload: ResultAck) -> None:
         """The hub has these results on its disk."""
@@ -181,12 +191,14 @@ class Outbox:
         """The connection is over: everything without an ack is sent again on the next."""
         self._sent_on_link.clear()
         self._turned_down.clear()
+        self._asked_again.clear()
 
     async def keep_sending(self) -> None:
         """Send what waits, oldest first, and again what stays without an ack; until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            for intent_id in open_results(self._state.reader):
+            waiting = open_results(self._state.reader)
+            for intent_id in dict.fromkeys([*waiting, *self._asked_again]):
                 link = self._outlet.link
                 if link is None:
                     return
@@ -197,31 +209,35 @@ class Outbox:
                     continue
                 await link.wait_for_room()
                 record = get_result(self._state.reader, intent_id)
-                if record is None or record.acked:
+                if record is None or (record.acked and intent_id not in self._asked_again):
                     continue
                 try:
                     wire = await self._fresh(record)
                 except StateUnavailableError as exc:
                     log("error", "result_not_renewed", intent=intent_id, error=exc.message)
                     continue
+                self._asked_again.discard(intent_id)
                 self.send_stored(intent_id, wire)
             await asyncio.sleep(self._resend_seconds / 3)
 
     async def _fresh(self, record: ResultRecord) -> bytes:
         """Return the result's bytes, signed anew where its time, the key or the hub is another."""
         envelope = parse_document(record.wire)
-        hub = self._standing.hub
-        if (
-            from_ms(record.expires_ms) > self._clock.later()
-            and envelope.public_key == self.key.public_key
-            and (hub is None or envelope.audience == hub.did)
-        ):
+        if self._is_fresh(record, envelope):
             return record.wire
         renewed = self._sign(envelope.payload)
         await self._state.write(
             lambda connection: replace_result(connection, record.intent_id, renewed)
         )
         return renewed.wire
+
+    def _is_fresh(self, record: ResultRecord, envelope: Envelope) -> bool:
+        hub = self._standing.hub
+        return (
+            from_ms(record.expires_ms) > self._clock.later()
+            and envelope.public_key == self.key.public_key
+            and (hub is None or envelope.audience == hub.did)
+        )
 
     def _sign(self, payload: dict[str, Any]) -> Envelope:
         now = self._clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from agentd.identity import load_identity, load_root, prepare_next_key
 from agentd.record_watch import ASKS, CUTS_PER_CONNECTION, MAX_UNPROVEN_CONNECTIONS
 from agentd.settings import AgentSettings, parse_hub_address, parse_hub_addresses
 from agentd.supervisor import decide_delay_seconds
+from protocol import limits
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
 from protocol.key_rotation import verify_key_rotation
-from protocol.messages import CheckpointRequest, ErrorMessage, Heartbeat
+from protocol.messages import CheckpointRequest, DocumentAck, ErrorMessage, Heartbeat, Holds
 from protocol.session import RegisterReceived
 from protocol.verification import verify_document_offline
 from tests.agentd.conftest import AgentHere
@@ -137,6 +139,31 @@ async def test_it_shows_that_it_lives_and_leaves_a_silent_hub(
     assert line["reason"] == "the hub is silent"
 
 
+@pytest.mark.parametrize("was_acked", [False, True])
+async def test_a_result_whose_time_has_gone_is_signed_anew(
+    hub: HubDouble, agent_here: MakeAgent, monkeypatch: pytest.MonkeyPatch, was_acked: bool
+) -> None:
+    """Nobody took it, or a hub put back to a backup asks again for what it once had."""
+    monkeypatch.setattr(limits, "RESULT_LIFETIME", timedelta(seconds=0.5))  # else 90 days
+    hub.ack_results = was_acked
+    async with agent_here(result_resend_seconds=0.3) as agent:
+        await agent.state("online")
+        intent = await hub.order("echo", {"a": 1})
+        await hub.result(intent)
+        first = hub.results_of(intent)[0]
+        hub.ack_results = False
+        hub.open_documents[intent.id] = intent.wire
+        while len({one.digest for one in hub.results_of(intent)}) == 1:
+            before = len(hub.results_of(intent))
+            await hub.drop()
+            await hub.until(lambda: len(hub.results_of(intent)) > before)  # noqa: B023
+        second = hub.results_of(intent)[-1]
+    assert first.expires is not None
+    assert second.timestamp >= first.expires
+    assert (second.id != first.id, second.sender_did) == (True, first.sender_did)
+    assert second.payload == first.payload
+
+
 async def test_the_record_may_only_grow(hub: HubDouble, agent_here: MakeAgent) -> None:
     hub.send_log = True
     hub.checkpoint = hub.grow(3)
@@ -208,6 +235,50 @@ async def test_a_hub_that_is_long_in_proving_its_record_is_no_liar(
         await hub.until(lambda: hub.online)
         assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
         assert not [line for line in agent.lines if line.get("quarantined")]
+
+
+async def test_a_new_log_key_counts_when_the_root_names_it_and_not_when_the_hub_does(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    hub.send_log = True
+    hub.checkpoint = kept = hub.grow(3)
+    first_key, second_key = hub.log_key, new_key()
+
+    async def come_back() -> Holds:
+        before = len(hub.received.registers)
+        await hub.drop()
+        await hub.until(lambda: len(hub.received.registers) > before and hub.online)
+        return hub.received.registers[-1].holds
+
+    async with agent_here() as agent:
+        await agent.state("online")
+        # Of the hub's own making, under its own delegation: not believed, nor what it signs.
+        hub.log_delegation = delegate(
+            hub.key, second_key.public_key.did, ("writ.log",), parent=hub.delegation
+        )
+        hub.log_key = second_key
+        hub.checkpoint = hub.grow(2)
+        await come_back()
+        await hub.until(lambda: refused_documents(hub))
+        assert (await come_back()).checkpoint == kept
+        # By the root: from then on it signs the record, which goes on from what was seen.
+        hub.log_delegation = delegate(hub.root, second_key.public_key.did, ("writ.log",))
+        await come_back()
+        await hub.until(lambda: hub.received.of(CheckpointRequest))
+        assert (await come_back()).checkpoint == hub.checkpoint
+        # And the one before it signs nothing more.
+        signed_by_both = hub.checkpoint
+        hub.log_key = first_key
+        await hub.send(hub.pong(hub.grow(1)))
+        assert (await hub.result(await hub.order("echo", {})))["status"] == "succeeded"
+        assert (await come_back()).checkpoint == signed_by_both
+        assert not [line for line in agent.lines if line.get("quarantined")]
+
+
+def refused_documents(hub: HubDouble) -> list[str]:
+    errors = [one.code for one in hub.received.of(ErrorMessage)]
+    acks = [item for ack in hub.received.of(DocumentAck) for item in ack.documents]
+    return errors + [item.code or "" for item in acks if item.state == "refused"]
 
 
 async def test_a_fork_outlives_the_process_and_only_more_than_the_hub_lifts_it(

@@ -367,3 +367,23 @@ async def test_unreadable_documents_inside_a_frame_are_answered(
         await hub.send(DelegationUpdate(added=({"id": 1}, forged), removed=()))
         await hub.until(lambda: len(errors(hub)) == 2)
     assert errors(hub) == ["bad_envelope", "bad_signature"]
+
+
+async def test_a_policy_that_cannot_be_read_leaves_the_one_before_in_force(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    async with agent_here() as agent:
+        await agent.state("online")
+        rules = [{"id": "echo-only", "effect": "allow", "actions": ["echo"]}]
+        assert await acked(hub, await hub.send_document(hub.make_policy(2, rules))) == "accepted"
+        content = hub.make_policy(3).payload
+        for wrong in ({"rules": "all"}, {"default": "maybe"}, {"limits": {"perSecond": 1}}):
+            unreadable = seal("policy_update", hub.key, hub.agent_did or "", content | wrong)
+            before = len(errors(hub))
+            await hub.send_document(unreadable)
+            await hub.until(lambda: len(errors(hub)) > before)  # noqa: B023
+        result = await hub.result(await hub.order("echo", {}))
+        assert result["decision"] == {"policyVersion": 2, "rule": "echo-only"}
+        refused = await hub.result(await hub.order("shell.exec", SLEEP))
+    assert errors(hub) == ["bad_payload"] * 3
+    assert (refused["error"]["code"], refused["decision"]["policyVersion"]) == ("policy_denied", 2)

@@ -59,6 +59,30 @@ async def test_an_approval_by_capabilities_enrols_with_a_policy(served: ServedHu
     assert (again.status, again.code) == (409, "conflict")
 
 
+async def test_an_admin_of_one_realm_lets_no_agent_into_another(served: ServedHub) -> None:
+    owner = await served.owner()
+    for realm in ("here", "elsewhere"):
+        assert (await owner.post("/api/v1/realms", {"id": realm})).status == 201
+    admin = await served.person("mia", "admin", "here")
+    made = await admin.post("/api/v1/join-tokens", {"realm": "here"})
+    assert made.status == 201, made.data
+    foreign = await admin.post("/api/v1/join-tokens", {"realm": "elsewhere"})
+    assert foreign.status in (403, 404)
+    agent = ScriptedAgent(served.world())
+    pending = await agent.pending(token=made.json["token"])
+    path = f"/api/v1/registrations/{pending.registration_id}/approve"
+    for realms in (["elsewhere"], ["here", "elsewhere"], ["default"]):
+        refused = await admin.post(path, {"realms": realms, "capabilities": ["echo"]})
+        assert refused.status in (403, 404, 422), refused.data
+    shown = await admin.get(f"/api/v1/registrations/{pending.registration_id}")
+    assert shown.json["state"] == "pending"
+    taken = await admin.post(path, {"realms": ["here"], "capabilities": ["echo"]})
+    assert (taken.status, taken.json.get("state")) == (200, "approved"), taken.data
+    ack = await agent.receive(RegisterAck)
+    assert ack.policy is not None
+    assert ack.policy["payload"]["realms"] == ["here"]
+
+
 async def test_an_approval_that_cannot_be_leaves_the_request_pending(served: ServedHub) -> None:
     _, registration = await waiting_agent(served)
     path = f"/api/v1/registrations/{registration}/approve"

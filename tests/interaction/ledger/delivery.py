@@ -94,7 +94,7 @@ ROWS: Final = (
         "delivery.old-result",
         "8",
         "a result whose own `expires` has come is signed anew",
-        gap="results live 90 days; no test moves the agent's clock that far",
+        "agentd/test_connections.py::test_a_result_whose_time_has_gone_is_signed_anew",
     ),
     row(
         "delivery.expired",

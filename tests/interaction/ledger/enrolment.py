@@ -84,8 +84,8 @@ ROWS: Final = (
         "5",
         "nobody grants more than they may grant themselves",
         "controlplane/test_access.py::test_nobody_makes_a_key_that_may_more_than_they",
-        gap="for registrations it is a permission per realm; approving into a foreign realm has "
-        "no test of its own",
+        "controlplane/test_fleet_over_rest.py::"
+        "test_an_admin_of_one_realm_lets_no_agent_into_another",
     ),
     row(
         "enrolment.rotation",

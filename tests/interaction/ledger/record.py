@@ -85,7 +85,8 @@ ROWS: Final = (
         "9",
         "a new log key comes only by a new delegation from the root",
         "controlplane/cli/test_record.py::test_a_log_the_root_did_not_make_a_log_is_not_believed",
-        gap="offline it is shown; an agent that is handed a second log key has no test",
+        "agentd/test_connections.py::"
+        "test_a_new_log_key_counts_when_the_root_names_it_and_not_when_the_hub_does",
     ),
     row(
         "record.assurance",
