@@ -128,8 +128,9 @@ def test_what_one_wants_to_be_told_is_kept(open_as_ann: Any) -> None:
 @pytest.mark.parametrize("size", [WIDE, PHONE], ids=["1280", "390"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_everybody_can_use_it(
-    open_as_ann: Any, axe: str, size: dict[str, int], scheme: str
+    owned_fleet: Fleet, open_as_ann: Any, axe: str, size: dict[str, int], scheme: str
 ) -> None:
+    asked = ask(owned_fleet, "uname", "-n")
     with open_as_ann("/notifications", size=size, scheme=scheme) as (page, _):
         page.get_by_role("list", name="Notifications").get_by_role("listitem").first.wait_for()
         check_fits(page)
@@ -140,3 +141,4 @@ def test_everybody_can_use_it(
         check_accessible(page, axe)
         if size is WIDE and scheme == "light":
             pictures(page, "notifications-preferences")
+    owned_fleet.system.rest.post(f"/intents/{asked['intentId']}/cancel", {})
