@@ -113,7 +113,7 @@ function SchemaField({
               step={schema.type === "integer" ? 1 : "any"}
               min={schema.minimum ?? undefined}
               max={schema.maximum ?? undefined}
-              placeholder={schema.default === undefined ? undefined : String(schema.default)}
+              placeholder={defaultText(schema)}
               value={typeof value === "number" ? value : ""}
               onChange={(event) =>
                 onChange(event.target.value === "" ? undefined : event.target.valueAsNumber)
@@ -150,6 +150,10 @@ function SchemaField({
   }
 }
 
+/** What counts where nothing is entered; a default of nothing is nothing to show. */
+const defaultText = (schema: Schema): string | undefined =>
+  schema.default === undefined || schema.default === null ? undefined : String(schema.default);
+
 interface Common {
   label: string;
   hint?: string | undefined;
@@ -177,7 +181,7 @@ function TextField({
             {...props}
             spellCheck={false}
             autoComplete="off"
-            placeholder={schema.default === undefined ? undefined : String(schema.default)}
+            placeholder={defaultText(schema)}
             value={text}
             onChange={(event) => change(event.target.value)}
             // Text of several lines is pasted whole: the field grows to hold it.

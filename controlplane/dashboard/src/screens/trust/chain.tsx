@@ -123,7 +123,7 @@ function LinkCard({ link, facts, now }: { link: DelegationView; facts: Facts; no
         {[...places].map(([place, actions]) => (
           <li key={place}>
             {actions.map((action) => (
-              <code key={action} className="mr-2 text-xs font-medium">
+              <code key={action} className="mr-2 inline-block max-w-full text-xs font-medium">
                 {inert(action)}
               </code>
             ))}
