@@ -131,7 +131,13 @@ class Agent:
             identity.key,
             resend_seconds=settings.result_resend_seconds,
         )
-        self.approvals = Approvals(state, self.outlet, self.standing, self.clock)
+        self.approvals = Approvals(
+            state,
+            self.outlet,
+            self.standing,
+            self.clock,
+            ask_again_seconds=settings.result_resend_seconds,
+        )
         self.uploads = Uploads(
             self.outlet,
             hub_url=hub_url,
@@ -332,10 +338,10 @@ class Agent:
         await self.steering.take_log_delegation(payload.log)
         await self.watch.ask_again()
         await self.watch.take(payload.checkpoint)
-        self.approvals.send_open()
         await self.rotation.send(connection.hub)
         self._link_tasks.append(asyncio.create_task(self.outbox.keep_sending(), name="outbox"))
         self._link_tasks.append(asyncio.create_task(self.peers.keep_asking(), name="peers"))
+        self._link_tasks.append(asyncio.create_task(self.approvals.keep_asking(), name="approvals"))
         self._announce(
             "online",
             name=payload.name,

@@ -64,12 +64,19 @@ class Approvals:
     """The open questions of this agent."""
 
     def __init__(
-        self, state: StateDatabase, outlet: Outlet, standing: Standing, clock: Clock
+        self,
+        state: StateDatabase,
+        outlet: Outlet,
+        standing: Standing,
+        clock: Clock,
+        *,
+        ask_again_seconds: float,
     ) -> None:
         self._state = state
         self._outlet = outlet
         self._standing = standing
         self._clock = clock
+        self._ask_again_seconds = ask_again_seconds
         self._decided: dict[str, asyncio.Event] = {}
 
     async def obtain(self, order: Order, grant: Grant) -> tuple[str, ...]:
@@ -133,10 +140,16 @@ class Approvals:
         if (decided := self._decided.get(payload.request_id)) is not None:
             decided.set()
 
-    def send_open(self) -> None:
-        """Ask again what is open: the connection is new."""
-        for record in open_approvals(self._state.reader):
-            self._send(record)
+    async def keep_asking(self) -> None:
+        """Say what is open: now, for the connection is new, and again; until cancelled.
+
+        A question is not acknowledged: a hub that could not keep it says nothing, or that it has
+        too many just then.
+        """
+        while True:
+            for record in open_approvals(self._state.reader):
+                self._send(record)
+            await asyncio.sleep(self._ask_again_seconds)
 
     async def _question(self, order: Order, grant: Grant) -> ApprovalRecord:
         """Return the question of an order: the one on disk, or a new one."""
@@ -144,7 +157,7 @@ class Approvals:
         assert rule is not None
         wanted = dump_payload(rule)
         for record in approvals_of(self._state.reader, order.id):
-            if record.rule == wanted:
+            if record.rule == wanted and record.state != "void":  # the policy may come back to it
                 return record
             await self._settle(record, "void")
         arguments = shown_arguments(order.intent)

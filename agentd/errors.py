@@ -64,6 +64,13 @@ class HubAddressError(AgentError):
     code = "bad_hub_address"
 
 
+class OrderNotHereError(AgentError):
+    """An order that is not here is cancelled; it may be on its way, so nobody has heard of it."""
+
+    code = "order_not_here"
+    retryable = True
+
+
 class UploadError(AgentError):
     """An output that is too big for a result could not be handed to the hub's store."""
 

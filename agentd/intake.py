@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from agentd.clock import Clock, from_ms, to_ms
 from agentd.dispatch import Dispatch
-from agentd.errors import StateError
+from agentd.errors import OrderNotHereError, StateError
 from agentd.faults import fault_point
 from agentd.log import log
 from agentd.orders import Ending, Order
@@ -135,6 +135,7 @@ class Intake:
 
         Raises:
             NotAuthorisedError: the signer may not.
+            OrderNotHereError: there is no such order, or not yet.
             StateUnavailableError: it could not be remembered.
         """
         intent_id = verified.payload.intent_id
@@ -143,8 +144,7 @@ class Intake:
             await self._state.write(lambda _connection: None)
         record = get_order(self._state.reader, intent_id)
         if record is None:
-            log("info", "cancel_of_unknown", intent=intent_id)
-            return
+            raise OrderNotHereError("no such order here, or not yet")
         envelope = parse_document(record.wire)
         authorize_cancel(
             verified,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,9 @@ from protocol.messages import Intent, OutputFile, ResultError, ResultStatus
 from protocol.verification import Verified
 
 MAX_ERROR_CHARS = 1_000
+MAX_USED = 10**12
+"""The most tokens or cents that a result says: more is a plug-in's error, and no number of JSON."""
+_CODE = re.compile("[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,11 @@ class Ending:
 
     @property
     def error(self) -> ResultError | None:
-        """The result's `error`."""
+        """The result's `error`; a plug-in's code that is none on the wire is `executor_failed`."""
         if self.code is None:
             return None
-        return ResultError(code=self.code, message=self.message[:MAX_ERROR_CHARS])
+        code = self.code if _CODE.fullmatch(self.code) else "executor_failed"
+        return ResultError(code=code, message=self.message[:MAX_ERROR_CHARS])
 
 
 @dataclass(slots=True)

@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from agentd.clock import Clock, from_ms, new_id
 from agentd.errors import StateUnavailableError
 from agentd.faults import fault_point
 from agentd.log import log
-from agentd.orders import Ending, Order
-from agentd.outlet import Outlet
+from agentd.orders import MAX_USED, Ending, Order
+from agentd.outlet import MAY_PASS, Outlet
 from agentd.sealed import cover_ending
 from agentd.standing import Standing
 from agentd.state import StateDatabase
@@ -36,6 +38,8 @@ from protocol.keys import SigningKey
 from protocol.messages import Result, ResultAck, ResultDecision, ResultStatus, dump_payload
 
 _RETRY_SECONDS = 1.0
+_PASSING: Final = MAY_PASS | {"future", "expired"}
+"""Nor is a clock, of either end, wrong for ever; and what has expired is signed anew."""
 
 
 class Outbox:
@@ -83,7 +87,7 @@ class Outbox:
             started_at=order.started_at,
             finished_at=self._clock.now(),
             usage={
-                name: value
+                name: min(value, MAX_USED)
                 for name, value in (
                     ("tokens", spent.tokens if spent else 0),
                     ("cents", spent.cents if spent else 0),
@@ -114,10 +118,11 @@ class Outbox:
         """
         try:
             result = self.seal(order, ending)
-        except Error as exc:
+        except (Error, ValidationError) as exc:
             # Whatever an executor returned, its order ends: by a result that can be signed.
-            log("error", "result_not_sealed", intent=order.id, code=exc.code)
-            ending = Ending(ResultStatus.FAILED, code="bad_output", message=exc.message)
+            code, why = (exc.code, exc.message) if isinstance(exc, Error) else ("form", "its form")
+            log("error", "result_not_sealed", intent=order.id, code=code)
+            ending = Ending(ResultStatus.FAILED, code="bad_output", message=why)
             result = self.seal(order, ending)
 
         def write(connection: sqlite3.Connection) -> None:
@@ -178,11 +183,16 @@ class Outbox:
             self._sent_on_link.pop(intent_id, None)
 
     def take_error(self, in_reply_to: str, code: str) -> bool:
-        """The hub turned a result down: it rests until the next connection. False: not a result."""
+        """The hub turned a result down. False: not a result.
+
+        It rests until the next connection; but not for what passes by itself, which may be long
+        before: that is offered again as if nothing had been said.
+        """
         for intent_id in self._sent_on_link:
             record = get_result(self._state.reader, intent_id)
             if record is not None and record.result_id == in_reply_to:
-                self._turned_down.add(intent_id)
+                if code not in _PASSING:
+                    self._turned_down.add(intent_id)
                 log("error", "result_turned_down", intent=intent_id, code=code)
                 return True
         return False
@@ -235,6 +245,8 @@ class Outbox:
         hub = self._standing.hub
         return (
             from_ms(record.expires_ms) > self._clock.later()
+            # Signed while this clock was ahead: the hub takes it no sooner than that time comes.
+            and envelope.timestamp <= self._clock.now()
             and envelope.public_key == self.key.public_key
             and (hub is None or envelope.audience == hub.did)
         )

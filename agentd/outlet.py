@@ -15,6 +15,8 @@ from protocol.keys import PublicKey
 
 MAX_BACKLOG_FRAMES: Final = 500
 """Frames waiting for the socket beyond which sources of frames wait, and progress is dropped."""
+MAY_PASS: Final = frozenset({"rate_limited", "unavailable", "internal"})
+"""Codes of a hub that could not just then: the same is worth asking for again."""
 
 
 class Link(Protocol):

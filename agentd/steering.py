@@ -11,7 +11,7 @@ from typing import Any
 from agentd.approvals import Approvals
 from agentd.clock import Clock
 from agentd.dispatch import Dispatch
-from agentd.errors import StateUnavailableError
+from agentd.errors import OrderNotHereError, StateUnavailableError
 from agentd.intake import Intake
 from agentd.log import log
 from agentd.orders import Ending
@@ -130,6 +130,11 @@ class Steering:
         except StateUnavailableError as exc:
             # No answer: the hub sends it again, and by then there may be room on the disk.
             log("error", "document_not_stored", id=envelope.id, error=exc.message)
+            return None
+        except OrderNotHereError as exc:
+            # Nor here: an order that was turned down for want of room comes again, and the cancel
+            # behind it. Until it has ended, that is: then the hub says neither any more.
+            log("info", "document_too_early", id=envelope.id, why=exc.message)
             return None
         except Error as exc:
             log("warning", "document_turned_down", id=envelope.id, code=exc.code)

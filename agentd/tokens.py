@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from agentd.errors import ExecutorError
 from agentd.executors.service_tokens import ServiceTokens
-from agentd.outlet import Outlet
+from agentd.outlet import MAY_PASS, Outlet
 from protocol.messages import TokenGrant, TokenRequest
 
 MAX_WAITING: Final = 256
 _ANSWER_SECONDS: Final = 15.0
 _ONLINE_POLL_SECONDS: Final = 0.2
+_AGAIN_SECONDS: Final = 0.5
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class _Wish:
     """A request that waits for its answer; `frame` is the id of the frame that asked last."""
 
     request: TokenRequest
-    answer: asyncio.Future[str] = field(repr=False)
+    answer: asyncio.Future[str | None] = field(repr=False)
     frame: str | None = None
 
 
@@ -53,14 +54,21 @@ class Tokens:
         self._waiting.append(wish)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                while (frame := self._outlet.send(request)) is None:  # noqa: ASYNC110 - bounded
-                    await asyncio.sleep(_ONLINE_POLL_SECONDS)
-                wish.frame = frame
-                return await wish.answer
+                while (token := await self._ask(wish)) is None:  # noqa: ASYNC110 - bounded
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                return token
         except TimeoutError:
             raise ExecutorError("no_token", "the hub did not answer in time") from None
         finally:
             self._waiting.remove(wish)
+
+    async def _ask(self, wish: _Wish) -> str | None:
+        """Return the token, or None when the hub could not answer just then."""
+        wish.answer = asyncio.get_running_loop().create_future()
+        while (frame := self._outlet.send(wish.request)) is None:  # noqa: ASYNC110 - bounded
+            await asyncio.sleep(_ONLINE_POLL_SECONDS)
+        wish.frame = frame
+        return await wish.answer
 
     def take_grant(self, grant: TokenGrant) -> None:
         """The hub grants a token: to every request for it that waits; else it is ignored."""
@@ -73,7 +81,10 @@ class Tokens:
         """The hub refuses; False when it does not speak of a request that waits."""
         for wish in self._waiting:
             if wish.frame == in_reply_to and not wish.answer.done():
-                wish.answer.set_exception(ExecutorError("no_token", f"the hub says {code}"))
+                if code in MAY_PASS:
+                    wish.answer.set_result(None)
+                else:
+                    wish.answer.set_exception(ExecutorError("no_token", f"the hub says {code}"))
                 return True
         return False
 

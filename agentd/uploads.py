@@ -14,13 +14,20 @@ from urllib.parse import urljoin, urlsplit
 
 from agentd.errors import UploadError
 from agentd.log import log
-from agentd.outlet import Outlet
+from agentd.outlet import MAY_PASS, Outlet
 from agentd.settings import is_loopback
 from protocol.messages import UploadGrant, UploadRequest
 
 _ANSWER_SECONDS: Final = 30.0
 _ONLINE_POLL_SECONDS: Final = 0.5
 _FORBIDDEN_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_AGAIN_SECONDS: Final = 1.0
+_BUSY: Final = frozenset({408, 425, 429})
+"""HTTP statuses below 500 that say nothing of the upload itself."""
+
+
+class _PassingError(UploadError):
+    """An upload that failed by what may be over the next time."""
 
 
 class Uploads:
@@ -49,15 +56,26 @@ class Uploads:
         """
         digest = hashlib.sha256(data).hexdigest()
         request = UploadRequest(intent_id=intent_id, bytes=len(data), sha256=digest)
+        why = "no upload in time"
         try:
             async with asyncio.timeout(self._seconds), self._turn:
-                grant = await self._ask(request)
-                url = self._check_url(grant.url)
-                # The standard client, in a thread and imported now: uploads are rare.
-                await asyncio.to_thread(_put, url, grant.headers, data, self._seconds)
+                while True:
+                    try:
+                        await self._try(request, data)
+                        return digest
+                    except _PassingError as exc:
+                        # The work is done and may not be doable again: there is time to wait.
+                        why = exc.message
+                        log("warning", "upload_postponed", intent=intent_id, why=why)
+                        await asyncio.sleep(_AGAIN_SECONDS)
         except TimeoutError:
-            raise UploadError("the output is too big for a result; no upload in time") from None
-        return digest
+            raise UploadError(f"the output is too big for a result; {why}") from None
+
+    async def _try(self, request: UploadRequest, data: bytes) -> None:
+        grant = await self._ask(request)
+        url = self._check_url(grant.url)
+        # The standard client, in a thread and imported now: uploads are rare.
+        await asyncio.to_thread(_put, url, grant.headers, data, self._seconds)
 
     def take_grant(self, grant: UploadGrant) -> None:
         """The hub says where; a grant for another order is ignored."""
@@ -71,7 +89,8 @@ class Uploads:
         """The hub refuses; False when it does not speak of the open request."""
         if self._waiting is None or self._waiting[1].done() or in_reply_to != self._request_id:
             return False
-        self._waiting[1].set_exception(UploadError(f"too big for a result; the hub says {code}"))
+        failure = _PassingError if code in MAY_PASS else UploadError
+        self._waiting[1].set_exception(failure(f"too big for a result; the hub says {code}"))
         return True
 
     async def _ask(self, request: UploadRequest) -> UploadGrant:
@@ -111,9 +130,12 @@ def _put(url: str, headers: Mapping[str, str], data: bytes, seconds: float) -> N
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("PUT", target, body=data, headers=sent)
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as exc:
+    except (OSError, http.client.HTTPException) as exc:
+        raise _PassingError(f"the upload failed: {type(exc).__name__}") from exc
+    except ValueError as exc:
         raise UploadError(f"the upload failed: {type(exc).__name__}") from exc
     finally:
         connection.close()
     if not 200 <= status < 300:
-        raise UploadError(f"the upload was answered by {status}")
+        failure = _PassingError if status >= 500 or status in _BUSY else UploadError
+        raise failure(f"the upload was answered by {status}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agentd import clock
 from agentd.connection import End, Outcome
 from agentd.errors import HubAddressError, IdentityError
 from agentd.identity import load_identity, load_root, prepare_next_key
@@ -18,7 +20,14 @@ from agentd.supervisor import decide_delay_seconds
 from protocol import limits
 from protocol.join_tokens import JoinToken, encode_join_token, join_key, verify_join_proof
 from protocol.key_rotation import verify_key_rotation
-from protocol.messages import CheckpointRequest, DocumentAck, ErrorMessage, Heartbeat, Holds
+from protocol.messages import (
+    CheckpointRequest,
+    DocumentAck,
+    ErrorMessage,
+    Heartbeat,
+    Holds,
+    IntentAck,
+)
 from protocol.session import RegisterReceived
 from protocol.verification import verify_document_offline
 from tests.agentd.conftest import AgentHere
@@ -162,6 +171,45 @@ async def test_a_result_whose_time_has_gone_is_signed_anew(
     assert second.timestamp >= first.expires
     assert (second.id != first.id, second.sender_did) == (True, first.sender_did)
     assert second.payload == first.payload
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "future", "unavailable"])
+async def test_a_result_that_could_not_be_taken_just_then_is_offered_again(
+    hub: HubDouble, agent_here: MakeAgent, code: str
+) -> None:
+    hub.ack_results = False
+    async with agent_here(result_resend_seconds=0.3) as agent:
+        await agent.state("online")
+        intent = await hub.order("echo", {})
+        await hub.result(intent)
+        for _ in range(2):
+            before = len(hub.results_of(intent))
+            newest = hub.results_of(intent)[-1]
+            await hub.send(ErrorMessage(code=code, message="", in_reply_to=newest.id))
+            await hub.until(lambda: len(hub.results_of(intent)) > before)  # noqa: B023
+        assert hub.connections == 1
+
+
+async def test_a_result_signed_while_the_clock_was_ahead_is_signed_anew(
+    hub: HubDouble, agent_here: MakeAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_clock = clock.wall_now
+    async with agent_here() as agent:
+        await agent.state("online")
+        intent = await hub.order("shell.exec", {"argv": ["sleep", "0.5"]})
+        await hub.until(lambda: hub.received.of(IntentAck))
+        port = hub.port
+        await hub.stop()
+        monkeypatch.setattr(clock, "wall_now", lambda: true_clock() + timedelta(hours=1))
+        async with asyncio.timeout(20):
+            assert agent.agent is not None
+            while agent.agent.report()["orders"].get("finished") != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        monkeypatch.setattr(clock, "wall_now", true_clock)
+        await hub.listen(port)
+        result = await hub.result(intent)
+    assert result["status"] == "succeeded"
+    assert hub.results_of(intent)[-1].timestamp < true_clock() + timedelta(minutes=1)
 
 
 async def test_the_record_may_only_grow(hub: HubDouble, agent_here: MakeAgent) -> None:

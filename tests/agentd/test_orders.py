@@ -6,6 +6,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from agentd import agent as agent_module
+from agentd.errors import ExecutorError
+from agentd.executors.base import Params, Work
 from protocol.envelope import Envelope
 from protocol.messages import (
     DelegationUpdate,
@@ -357,6 +362,69 @@ async def test_a_stricter_policy_asks_again(hub: HubDouble, agent_here: MakeAgen
     assert asked.intent_id == intent.id
 
 
+async def test_a_question_is_asked_again_while_nobody_has_answered(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    """It has no acknowledgement: a hub whose database was away has not kept it."""
+    async with agent_here(result_resend_seconds=0.2) as agent:
+        await agent.state("online")
+        await hub.send_document(hub.make_policy(2, approval_rules()))
+        await hub.order("echo", {})
+        asked = await hub.until(
+            lambda: len(found := hub.received.of(ToolApprovalRequest)) >= 3 and found
+        )
+        assert hub.connections == 1
+    assert len({one.request_id for one in asked}) == 1
+
+
+async def test_a_policy_that_comes_back_asks_anew_what_another_one_made_void(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    person = new_key()
+    delegation = delegate(hub.root, person.public_key.did, ("writ.approve",))
+    hub.delegations = [delegation]
+    asked: list[ToolApprovalRequest] = []
+
+    async def next_question() -> ToolApprovalRequest:
+        known = {one.request_id for one in asked}
+
+        def new() -> list[ToolApprovalRequest]:
+            found = hub.received.of(ToolApprovalRequest)
+            return [one for one in found if one.request_id not in known]
+
+        asked.append((await hub.until(new))[-1])
+        return asked[-1]
+
+    async def put_in_force(version: int, people: int) -> None:
+        hub.policy = hub.make_policy(version, approval_rules(people=people))
+        assert await acked(hub, await hub.send_document(hub.policy)) == "accepted"
+
+    async with agent_here() as agent:
+        await agent.state("online")
+        await put_in_force(2, people=1)
+        intent = await hub.order("echo", {})
+        await next_question()
+        await put_in_force(3, people=2)
+    async with agent_here() as agent:  # a waiting order is judged anew when the agent starts
+        await agent.state("online")
+        await next_question()
+        await put_in_force(4, people=1)
+    async with agent_here() as agent:
+        await agent.state("online")
+        question = await next_question()
+        payload = {
+            "requestId": question.request_id,
+            "callDigest": question.call_digest,
+            "approved": True,
+            "approver": person.public_key.did,
+            "proof": [delegation.id],
+        }
+        decision = seal("tool_approval_response", person, hub.agent_did or "", payload)
+        await hub.send_document(decision)
+        assert (await hub.result(intent))["status"] == "succeeded"
+    assert [one.people for one in asked] == [1, 2, 1]
+
+
 async def test_unreadable_documents_inside_a_frame_are_answered(
     hub: HubDouble, agent_here: MakeAgent
 ) -> None:
@@ -367,6 +435,57 @@ async def test_unreadable_documents_inside_a_frame_are_answered(
         await hub.send(DelegationUpdate(added=({"id": 1}, forged), removed=()))
         await hub.until(lambda: len(errors(hub)) == 2)
     assert errors(hub) == ["bad_envelope", "bad_signature"]
+
+
+async def test_a_cancel_that_comes_before_its_order_is_not_answered_and_counts_when_it_comes_again(
+    hub: HubDouble, agent_here: MakeAgent
+) -> None:
+    """The order was turned down for want of room; the hub sends both again, the order first."""
+    async with agent_here(max_open_orders=1) as agent:
+        await agent.state("online")
+        first = await hub.order("shell.exec", SLEEP)
+        await hub.until(lambda: hub.received.of(IntentAck))
+        later = format_timestamp(now() + timedelta(minutes=5))
+        second = await hub.order("echo", {}, notBefore=later)
+        await hub.until(lambda: "rate_limited" in errors(hub))
+        wish = {"intentId": second.id, "reason": "no"}
+        cancel = await hub.send_document(seal("intent_cancel", hub.key, hub.agent_did or "", wish))
+        stop = {"intentId": first.id, "reason": "make room"}
+        await hub.send_document(seal("intent_cancel", hub.key, hub.agent_did or "", stop))
+        assert (await hub.result(first))["status"] == "cancelled"
+        assert cancel.id not in document_acks(hub)
+        await hub.send_document(second)
+        await hub.send_document(cancel)
+        assert (await hub.result(second))["status"] == "cancelled"
+        assert await acked(hub, cancel) == "accepted"
+
+
+@pytest.mark.parametrize("how", ["a code that is none", "more tokens than a number holds"])
+async def test_an_order_ends_whatever_a_plug_in_says(
+    hub: HubDouble, agent_here: MakeAgent, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        name = capability = "odd"
+        description = "Odd."
+        idempotent = False
+        params_model = Params
+
+        async def execute(self, work: Work) -> None:
+            if how == "a code that is none":
+                raise ExecutorError("Not-A-Code", "odd")
+            work.progress("usage", {"tokens": 10**17, "cents": float("nan")})
+
+    load = agent_module.load_executors
+    monkeypatch.setattr(
+        agent_module, "load_executors", lambda settings: {**load(settings), "odd": Odd()}
+    )
+    async with agent_here() as agent:
+        await agent.state("online")
+        result = await hub.result(await hub.order("odd", {}))
+    if how == "a code that is none":
+        assert (result["error"]["code"], result["error"]["message"]) == ("executor_failed", "odd")
+    else:
+        assert (result["status"], result["usage"]) == ("succeeded", {"tokens": 10**12})
 
 
 async def test_a_policy_that_cannot_be_read_leaves_the_one_before_in_force(

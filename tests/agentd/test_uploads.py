@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from protocol.messages import UploadGrant, UploadRequest
+from protocol.messages import ErrorMessage, UploadGrant, UploadRequest
 from tests.agentd.conftest import AgentHere
 from tests.agentd.hub_double import HubDouble, now
 
@@ -77,6 +78,39 @@ async def test_a_big_output_is_uploaded(
     assert json.loads(store.body)["bytes"] == 400_000
     assert "X-Upload: yes" in store.head
     assert "evil.example" not in store.head
+
+
+@pytest.mark.parametrize("case", ["the hub", "the store", "the way there"])
+async def test_what_passes_by_itself_costs_no_output(
+    hub: HubDouble, agent_here: MakeAgent, data_dir: Path, case: str
+) -> None:
+    asked: list[str] = []
+    take = hub._take
+
+    async def listen(session: Any, event: Any) -> None:
+        if isinstance(getattr(event, "payload", None), UploadRequest):
+            asked.append(event.envelope.id)
+        await take(session, event)
+
+    hub._take = listen  # type: ignore[method-assign]
+    async with Store("503 Busy") as store, agent_here() as agent:
+        await agent.state("online")
+        intent = await big_order(hub, data_dir)
+        await hub.until(lambda: asked)
+        if case == "the hub":
+            await hub.send(ErrorMessage(code="unavailable", message="", in_reply_to=asked[0]))
+        else:
+            gone = "http://127.0.0.1:9/put"
+            await hub.send(where(store.url if case == "the store" else gone))
+        await hub.until(lambda: len(asked) == 2)
+        store.status = "200 OK"
+        await hub.send(where(store.url))
+        result = await hub.result(intent)  # type: ignore[arg-type]
+    assert result["status"] == "succeeded"
+
+
+def where(url: str) -> UploadGrant:
+    return UploadGrant(url=url, headers={}, expires=now() + timedelta(minutes=5), intent_id=None)
 
 
 @pytest.mark.parametrize("case", ["the store refuses", "no grant", "plain http elsewhere"])
