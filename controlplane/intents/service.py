@@ -16,6 +16,7 @@ from controlplane.context import Hub
 from controlplane.intents.state import (
     OPEN,
     SENT,
+    TOLD_OF,
     UNACCEPTED,
     UNSENT,
     check_result,
@@ -284,20 +285,30 @@ def refuse_by_error(
 def reconcile_holds(
     uow: UnitOfWork, agent_did: str, held: Collection[str], *, now: datetime
 ) -> list[IntentRecord]:
-    """Bring the hub's view in line with what a reconnected agent says it holds.
+    """Bring the hub's view in line with what a reconnected agent says it holds, in full.
 
-    What it holds is accepted; what was dispatched, is not held and whose time is up has expired;
-    what was dispatched and is not held stays, to be sent again. Returns the records that changed.
+    What it holds is accepted. What it does not hold was dispatched and stays, to be sent again, or
+    has expired when its time is up; or it had told of it, and its disk or ours has gone back: that
+    has expired `unconfirmed` and is never sent again, for it may have been done. Returns the
+    records that changed.
     """
     listed = frozenset(held)
     records = uow.intents.open_for_agent(agent_did)
     held_here = [record.id for record in records if record.id in listed]
     changed = mark_accepted(uow, agent_did, held_here, now=now)
     for record in records:
-        overdue = record.id not in listed and record.state in UNACCEPTED
-        if overdue and now >= record.expires_at:
+        if record.id in listed:
+            continue
+        lost = record.state in TOLD_OF
+        if lost or now >= record.expires_at:
             ended = _end_without_result(
-                uow, record.id, IntentState.EXPIRED, from_states=UNACCEPTED, now=now, actor="hub"
+                uow,
+                record.id,
+                IntentState.EXPIRED,
+                from_states=(record.state,),
+                now=now,
+                actor="hub",
+                unconfirmed=lost,
             )
             if ended is not None:
                 changed.append(ended)
@@ -309,7 +320,9 @@ def expire_due(uow: UnitOfWork, *, now: datetime, limit: int = 500) -> list[Inte
     ended = []
     # Asked for apart, so that orders that wait for a lost agent cannot hide queued ones.
     due = list(uow.intents.due_expired(now, limit, states=UNSENT))
-    due += uow.intents.due_expired(now - limits.UNCONFIRMED_AFTER, limit, states=SENT)
+    # And without those of agents that report themselves, which must not hide those of lost ones.
+    week_ago = now - limits.UNCONFIRMED_AFTER
+    due += uow.intents.due_expired(week_ago, limit, states=SENT, agent_away=True)
     for record in due:
         agent = None
         if record.state is not IntentState.QUEUED:

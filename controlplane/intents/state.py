@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 UNSENT: Final = (IntentState.QUEUED,)
 UNACCEPTED: Final = (IntentState.QUEUED, IntentState.DISPATCHED)
 SENT: Final = (IntentState.DISPATCHED, IntentState.ACCEPTED, IntentState.RUNNING)
+TOLD_OF: Final = (IntentState.ACCEPTED, IntentState.RUNNING)
+"""Orders that the agent has said it has on its disk."""
 OPEN: Final = (
     IntentState.QUEUED,
     IntentState.DISPATCHED,

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from protocol.lifecycle import TERMINAL
@@ -19,6 +19,7 @@ from storage.pages import DEFAULT_PAGE_LIMIT, Page
 from storage.records import IntentRecord, ProgressRecord
 from storage.repositories.base import Repository
 from storage.tables.columns import JSON, NAMES, TIME
+from storage.tables.fleet import agents
 from storage.tables.intents import documents, intent_progress, intents
 from storage.transaction import BulkInsert, Prepared
 
@@ -325,7 +326,12 @@ class Intents(Repository[IntentRecord]):
         return [_MAPPING.record(row) for row in self._tx.rows(_OPEN_FOR_AGENT, agent=did)]
 
     def due_expired(
-        self, now: datetime, limit: int = 200, *, states: Iterable[IntentState] | None = None
+        self,
+        now: datetime,
+        limit: int = 200,
+        *,
+        states: Iterable[IntentState] | None = None,
+        agent_away: bool = False,
     ) -> Sequence[IntentRecord]:
         """Return open intents whose `expires_at` has come, the longest ago first.
 
@@ -333,10 +339,14 @@ class Intents(Repository[IntentRecord]):
             now: `expires_at` is not after it.
             limit: at most.
             states: only those in one of these states; None for every open one.
+            agent_away: only those whose agent is offline and was not seen after `now`.
         """
         where = [_T.finished_at.is_(None), _T.expires_at <= TIME.encode(now)]
         if states is not None:
             where.append(_T.state.in_([str(state) for state in states]))
+        if agent_away:
+            here = or_(agents.c.online, agents.c.last_seen_at > TIME.encode(now))
+            where.append(_T.agent_did.not_in(select(agents.c.did).where(here)))
         return self._all(*where, order=_T.expires_at, limit=limit)
 
     def count_open(self) -> int:

@@ -10,9 +10,11 @@ from websockets.typing import Subprotocol
 
 from controlplane import clock
 from controlplane.intents.service import expire_due
+from protocol.messages import IntentProgress
+from protocol.messages.enrolment import MAX_HELD_INTENTS
 from protocol.messages.intents import IntentState
 from storage.records import IntentRecord
-from tests.controlplane.hub.world import NOTHING, RunningHub, until
+from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, until
 
 
 async def ended_at(hub: RunningHub, order: IntentRecord, days: float) -> list[IntentRecord]:
@@ -49,6 +51,69 @@ async def test_a_week_without_the_agent_ends_a_sent_order_unconfirmed(hub: Runni
     assert await ended_at(hub, order, days=6.9) == []
     (ended,) = await ended_at(hub, order, days=7.1)
     assert (ended.id, ended.state, ended.unconfirmed) == (order.id, IntentState.EXPIRED, True)
+
+
+async def accepted(hub: RunningHub, agent: ScriptedAgent) -> IntentRecord:
+    """An order that the agent has said it has."""
+    order = await hub.order(agent.did)
+    await agent.accept(await agent.document())
+    return await hub.intent_reaches(order.id, "accepted")
+
+
+async def test_an_order_the_agent_had_and_lost_expires_unconfirmed_and_is_not_sent_again(
+    hub: RunningHub,
+) -> None:
+    agent = await hub.enrolled()
+    lost, started, kept = [await accepted(hub, agent) for _ in range(3)]
+    await agent.say(IntentProgress(intent_id=started.id, index=0, kind="status", data="started"))
+    await hub.intent_reaches(started.id, "running")
+    await agent.vanish()
+    await agent.online(holds=NOTHING.model_copy(update={"intents": (kept.id,)}))
+    for order in (lost, started):
+        ended = await hub.intent_reaches(order.id, "expired")
+        assert ended.unconfirmed is True
+        assert ended.finished_at is not None
+    assert (await hub.intent(kept.id)).state is IntentState.ACCEPTED
+    # The one given now is the first to come: nothing was sent again.
+    later = await hub.order(agent.did)
+    assert (await agent.document()).id == later.id
+
+
+async def test_a_full_list_of_held_orders_says_nothing_of_others(hub: RunningHub) -> None:
+    agent = await hub.enrolled()
+    order = await accepted(hub, agent)
+    await agent.vanish()
+    full = tuple(clock.new_id() for _ in range(MAX_HELD_INTENTS))
+    await agent.online(holds=NOTHING.model_copy(update={"intents": full}))
+    assert (await hub.intent(order.id)).state is IntentState.ACCEPTED
+
+
+async def test_a_result_taken_just_before_the_agent_came_back_stays(hub: RunningHub) -> None:
+    agent = await hub.enrolled()
+    order = await hub.order(agent.did)
+    intent = await agent.document()
+    await agent.accept(intent)
+    await agent.say_document(agent.result(intent))
+    await agent.result_acks(1)
+    await agent.vanish()
+    await agent.online(holds=NOTHING)
+    record = await hub.intent(order.id)
+    assert (record.state, record.unconfirmed) == (IntentState.SUCCEEDED, False)
+
+
+async def test_orders_of_agents_that_are_there_do_not_hide_those_of_a_lost_one(
+    hub: RunningHub,
+) -> None:
+    there, gone = await hub.enrolled(), await hub.enrolled()
+    for _ in range(2):
+        await accepted(hub, there)
+    order = await accepted(hub, gone)
+    with hub.hub.events.subscribe(lambda event: event.type == "agent.offline") as news:
+        await gone.leave()
+        assert await asyncio.wait_for(news.next(), 8) is not None
+    moment = order.expires_at + timedelta(days=8)
+    ended = await hub.hub.database.write(lambda uow: expire_due(uow, now=moment, limit=1))
+    assert [one.id for one in ended] == [order.id]
 
 
 async def test_compression_is_never_agreed(hub: RunningHub) -> None:
