@@ -38,7 +38,7 @@ MAX_DELEGATIONS = 16
 
 
 async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequence[str]) -> Batch:
-    """Take a signed `intent` in; the same bytes again get the first answer.
+    """Take a signed `intent` in; the same bytes again get the first answer, however late.
 
     Raises:
         DecodeError, VerificationError: not a document the agent would take (SPEC section 3).
@@ -52,14 +52,18 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
     assert envelope.expires is not None
     if envelope.timestamp - limits.DOCUMENT_SKEW > now:
         raise FutureError("signed in the future")
-    if now >= envelope.expires:
-        raise ExpiredError("the order has expired")
     links = [_parse_link(text, index) for index, text in enumerate(delegations)]
     agent = await hub.agents.find(envelope.audience)
     if agent is None:
         raise HiddenError("no such agent")
     authorize_one(actor, "intents.submit", agent.realms, see="agents.read")
     check_realm(actor, intent.realm)
+    if now >= envelope.expires:
+        # One that was taken in time is not turned down for being asked for again late.
+        known = await hub.database.read(lambda uow: _known(uow, envelope))
+        if known is None:
+            raise ExpiredError("the order has expired")
+        return Batch(known.batch_id, (known,))
     if agent.state == "revoked":
         raise StateConflictError("this agent is revoked")
     record = IntentRecord(
@@ -119,6 +123,13 @@ async def submit_signed(hub: Hub, actor: Actor, document: str, delegations: Sequ
     announce(hub, (record,))
     hub.dispatcher.wake(agent.did)
     return Batch(record.batch_id, (record,))
+
+
+def _known(uow: UnitOfWork, envelope: Envelope) -> IntentRecord | None:
+    """Return the order that these very bytes have made, or None."""
+    if uow.documents.seen_digest(envelope.sender_did, envelope.id) != envelope.digest:
+        return None
+    return uow.intents.get(envelope.id)
 
 
 def verify_submitted(envelope: Envelope, expected_type: str) -> object:

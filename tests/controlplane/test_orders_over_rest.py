@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from controlplane import clock
+from controlplane.access.authorize import Actor
+from controlplane.errors import HiddenError
+from controlplane.intents.signed import submit_signed
 from controlplane.key_files import load_private_key
 from protocol.envelope import parse_document, seal_document
 from tests.controlplane.hub.world import ScriptedAgent
@@ -273,6 +276,38 @@ async def test_an_order_signed_elsewhere_keeps_its_bytes(both: ServedHub) -> Non
     broken = text.replace('"timeoutSeconds":60', '"timeoutSeconds":61')
     answer = await both.client.post("/api/v1/intents/signed", {"document": broken})
     assert (answer.status, answer.code) == (422, "bad_signature")
+
+
+async def test_a_signed_order_asked_for_again_after_its_time_gets_the_first_answer(
+    served: ServedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await served.enrol()
+    operator = load_private_key(served.settings.keys_dir / "operator.pem")
+    true = clock.now
+
+    def sealed(expires_in: timedelta) -> str:
+        return seal_document(
+            type="intent",
+            id=clock.new_id(),
+            timestamp=true(),
+            expires=true() + expires_in,
+            audience=agent.did,
+            payload={"action": "echo", "params": {}, "realm": "default", "timeoutSeconds": 60},
+            signer=operator,
+        ).wire.decode()
+
+    taken, never = sealed(timedelta(minutes=1)), sealed(timedelta(minutes=1))
+    first = await served.client.post("/api/v1/intents/signed", {"document": taken})
+    monkeypatch.setattr(clock, "now", lambda: true() + timedelta(minutes=2))
+    again = await served.client.post("/api/v1/intents/signed", {"document": taken})
+    assert (first.status, again.status) == (202, 202)
+    assert again.json["intents"][0]["id"] == first.json["intents"][0]["id"]
+    answer = await served.client.post("/api/v1/intents/signed", {"document": never})
+    assert (answer.status, answer.code) == (422, "expired")
+    stranger = Actor(kind="user", id="stranger", name="stranger", realm_roles={})
+    for document in (taken, never):  # which of the two is known is not for everybody
+        with pytest.raises(HiddenError):
+            await submit_signed(served.hub, stranger, document, [])
 
 
 async def test_an_order_is_followed_live_until_it_ends(served: ServedHub) -> None:

@@ -24,7 +24,7 @@ from protocol.messages import (
     dump_payload,
 )
 from protocol.messages.delegations import Capability
-from tests.controlplane.hub.world import RunningHub, ScriptedAgent
+from tests.controlplane.hub.world import RunningHub, ScriptedAgent, until
 
 
 def peer_order(caller: ScriptedAgent, peer_did: str, **changes: Any) -> Envelope:
@@ -37,11 +37,12 @@ def peer_order(caller: ScriptedAgent, peer_did: str, **changes: Any) -> Envelope
         **changes,
     }
     signer = fields.pop("signer", caller.key)
+    lifetime = fields.pop("lifetime", timedelta(hours=1))
     return seal_document(
         type="intent",
         id=clock.new_id(),
         timestamp=clock.now(),
-        expires=clock.now() + timedelta(hours=1),
+        expires=clock.now() + lifetime,
         audience=peer_did,
         payload=dump_payload(Intent(**fields)),
         signer=signer,
@@ -126,6 +127,27 @@ async def test_the_same_order_again_has_its_result_sent_again(hub: RunningHub) -
     first = await caller.receive(PeerResult)
     await caller.say(said(order))
     assert (await caller.receive(PeerResult)).result == first.result
+
+
+async def test_an_order_asked_for_again_after_its_time_has_its_result_sent_again(
+    hub: RunningHub,
+) -> None:
+    caller, peer, other = [await hub.enrolled() for _ in range(3)]
+    order = peer_order(caller, peer.did, lifetime=timedelta(seconds=2))
+    await caller.say(said(order))
+    result = peer.result(await peer.document())
+    await peer.say_document(result)
+    await caller.receive(PeerResult)
+    await until(lambda: clock.now() >= order.expires, "the order to be over")
+    await caller.say(said(order))
+    again = await caller.receive(PeerResult)
+    assert envelope_from_value(again.result).digest == result.digest
+    # One that never came in time is as late as before, and nobody else learns anything.
+    never = peer_order(caller, peer.did, lifetime=timedelta(0))
+    await caller.say(said(never))
+    assert (await caller.receive(ErrorMessage)).code == "expired"
+    await other.say(said(order))
+    assert (await other.receive(ErrorMessage)).code == "wrong_key"
 
 
 async def test_a_result_waits_for_a_caller_that_is_away(hub: RunningHub) -> None:
