@@ -187,10 +187,12 @@ async def _free(live: Live, ours: dict[str, str]) -> None:
 
 
 async def wake_due(live: Live) -> None:
-    """Look at the outbox of every agent here that something is due to."""
+    """Look at the outbox of every agent here that something is due to.
+
+    Also where no hint can get lost, for `Dispatcher.resend_silent` looks once: when the clock has
+    gone back since, what was sent is not due yet by then.
+    """
     hub, id = live.hub, live.hub.membership.id
-    if id is None:
-        return
     due = await hub.database.read(lambda uow: live.dispatcher.due_at(uow, id))
     for did in due:
         live.dispatcher.wake_here(did)

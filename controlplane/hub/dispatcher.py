@@ -207,8 +207,8 @@ class Dispatcher:
         finally:
             lane.task = None
 
-    def due_at(self, uow: UnitOfWork, process_id: str) -> list[str]:
-        """Return agents online at a process of the hub whose outbox has something due."""
+    def due_at(self, uow: UnitOfWork, process_id: str | None) -> list[str]:
+        """Return agents online at a process of the hub (None: the only one) with something due."""
         now = clock.now()
         resend_before = now - timedelta(seconds=self._settings.intent_resend_seconds)
         return uow.outbox.agents_due_at(process_id, now=now, resend_before=resend_before)

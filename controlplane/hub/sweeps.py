@@ -122,7 +122,7 @@ async def expire_registrations(live: Live) -> None:
 
 
 async def wake_what_is_due(live: Live) -> None:
-    """Make up for hints of other processes: now and then, and at once while there is no bus."""
+    """Wake whom no hint reached or the clock put off: now and then, often while there is no bus."""
     linked = live.hub.neighbours.bus.is_linked
     every_seconds = DUE_SECONDS if linked else DUE_WITHOUT_BUS_SECONDS
     now = time.monotonic()

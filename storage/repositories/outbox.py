@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -37,8 +37,14 @@ _ADD = BulkInsert(
 
 
 _NEVER = -(2**62)
+_AHEAD = timedelta(minutes=1)
+"""Sent so long after now, the clock has gone back: more than units that overlap can make."""
 _DUE = (
-    or_(_T.sent_at.is_(None), _T.sent_at <= bindparam("resend_before")),
+    or_(
+        _T.sent_at.is_(None),
+        _T.sent_at <= bindparam("resend_before"),
+        _T.sent_at > bindparam("sent_ahead"),
+    ),
     or_(_T.not_before.is_(None), _T.not_before <= bindparam("now")),
 )
 _PENDING = Prepared(
@@ -64,14 +70,12 @@ _AGENTS_DUE = Prepared(
     .order_by(_T.agent_did)
     .limit(bindparam("at_most", type_=BigInteger()))
 )
-_AGENTS_DUE_AT = Prepared(
+_AGENTS_DUE_ONLINE = Prepared(
     select(agents.c.did)
-    .where(
-        agents.c.hub == bindparam("hub"),
-        exists(select(_T.id).where(_T.agent_did == agents.c.did, *_DUE)),
-    )
+    .where(agents.c.online, exists(select(_T.id).where(_T.agent_did == agents.c.did, *_DUE)))
     .limit(bindparam("at_most", type_=BigInteger()))
 )
+_AGENTS_DUE_AT = _AGENTS_DUE_ONLINE.also(agents.c.hub == bindparam("hub"))
 _OWED = Prepared(
     select(_T.agent_did).where(InList(_T.agent_did, "agents"), _T.sent_at.is_(None)).distinct()
 )
@@ -170,7 +174,8 @@ class Outbox:
             agent_did: whose.
             limit: at most.
             now: rows with a later `not_before` wait.
-            resend_before: rows sent before this and still here are due again.
+            resend_before: rows sent before this and still here are due again, and so are those
+                sent more than a minute after `now`, when the clock stood elsewhere.
         """
         self._tx.flush()
         due = self._due(now, resend_before)
@@ -190,11 +195,14 @@ class Outbox:
         return [str(row[0]) for row in self._tx.rows(_AGENTS_DUE, at_most=limit, **due)]
 
     def agents_due_at(
-        self, hub: str, *, now: datetime, resend_before: datetime, limit: int = 1_000
+        self, hub: str | None, *, now: datetime, resend_before: datetime, limit: int = 1_000
     ) -> list[str]:
-        """Return agents online at a process of the hub that something is due to."""
+        """Return agents online at a process of the hub (None: the only one) with something due."""
         due = self._due(now, resend_before)
-        rows = self._tx.rows(_AGENTS_DUE_AT, hub=hub, at_most=limit, **due)
+        if hub is None:
+            rows = self._tx.rows(_AGENTS_DUE_ONLINE, at_most=limit, **due)
+        else:
+            rows = self._tx.rows(_AGENTS_DUE_AT, hub=hub, at_most=limit, **due)
         return [str(row[0]) for row in rows]
 
     def owed(self, agent_dids: Iterable[str]) -> set[str]:
@@ -240,9 +248,11 @@ class Outbox:
         return int(self._tx.core(select(func.count()).select_from(outbox)).scalar_one())
 
     def _due(self, now: datetime | None, resend_before: datetime | None) -> dict[str, int]:
+        now = now or self._tx.now
         return {
-            "now": TIME.encode(now or self._tx.now),
-            "resend_before": _NEVER if resend_before is None else TIME.encode(resend_before),
+            "now": TIME.encode(now),
+            "resend_before": TIME.encode(resend_before) if resend_before else _NEVER,
+            "sent_ahead": TIME.encode(now + _AHEAD) if resend_before else -_NEVER,
         }
 
     def _list(self, values: Sequence[str] | Sequence[int]) -> str | list[Any]:

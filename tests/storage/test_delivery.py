@@ -69,6 +69,8 @@ async def test_rows_wait_for_their_time_and_come_again_until_acked(database: Dat
     assert await due(NOW, NOW - timedelta(seconds=1)) == {}
     again = await due(NOW, NOW)
     assert again["now"] == replace(first["now"], sent_at=NOW, attempts=1)
+    for back, expected in ((timedelta(minutes=1), set()), (timedelta(minutes=2), {"now"})):
+        assert set(await due(NOW - back, NOW - back)) == expected  # the clock has gone back
     assert await database.read(lambda uow: uow.outbox.agents_due(now=NOW)) == []
     assert await database.write(lambda uow: uow.outbox.reset(A)) == 1
     assert set(await due(NOW)) == {"now"}

@@ -74,6 +74,26 @@ async def test_agents_of_dead_processes_go_offline_and_those_of_living_ones_do_n
     assert due == [ours.did]
 
 
+async def test_where_there_is_one_process_all_that_is_due_online_is_its_own(
+    database: Database,
+) -> None:
+    here, away, idle = agent(), agent(), agent()
+
+    def unit(uow):
+        for one in (here, away, idle):
+            uow.agents.add(one)
+        for one in (here, idle):
+            uow.agents.set_presence(one.did, True, NOW, "s")
+        for one in (here, away):
+            uow.outbox.add(one.did, "document", "d", b"x")
+
+    await database.write(unit)
+    due = await database.read(
+        lambda uow: uow.outbox.agents_due_at(None, now=LATER, resend_before=NOW)
+    )
+    assert due == [here.did]
+
+
 async def test_a_connection_that_was_replaced_writes_nothing_more(database: Database) -> None:
     record = agent()
     await database.write(lambda uow: uow.agents.add(record))

@@ -10,6 +10,7 @@ import pytest
 
 from controlplane import clock
 from controlplane.context import OutboxKind
+from controlplane.hub import sweeps
 from controlplane.hub.connection import PROOFS_BURST
 from protocol.approvals import call_digest
 from protocol.audit_tree import root_hash, verify_consistency
@@ -90,6 +91,24 @@ async def test_an_order_the_agent_is_silent_about_comes_again(tmp_path: Path) ->
         await agent.accept(first)
         await hub.intent_reaches(first.id, "accepted")
         assert await hub.read(lambda uow: uow.outbox.count()) == 1  # its policy, not yet acked
+
+
+async def test_an_order_comes_again_although_the_clock_has_gone_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "DUE_SECONDS", 0.5)
+    true = clock.now
+    async with running_hub(tmp_path, intent_resend_seconds=1) as hub:
+        agent = await hub.enrolled()
+        order = await hub.order(agent.did)
+        assert (await agent.document()).id == order.id
+        monkeypatch.setattr(clock, "now", lambda: true() - timedelta(seconds=30))
+        connection = hub.registry.get(agent.did)
+        assert connection is not None
+        lane = connection.lane
+        await until(lambda: not lane.unacked and lane.task is None, "one more look of the hub")
+        monkeypatch.setattr(clock, "now", true)
+        assert (await agent.document()).id == order.id
 
 
 async def test_an_accepted_order_does_not_come_again(hub: RunningHub) -> None:
