@@ -151,13 +151,11 @@ def let_go(live: Live, hint: Message) -> None:
 
 
 async def sweep_claims(live: Live) -> None:
-    """Make up for hints that were lost: wake what is due, close what was taken, free the lost.
+    """Make up for hints, and ends of connections, that were lost: close what was taken, free those.
 
     The database is asked about this process's own agents alone, a bounded number at a time.
     """
     hub, id = live.hub, live.hub.membership.id
-    if id is None:
-        return
     ours = await hub.database.read(lambda uow: uow.agents.connections_of(id))
     strays = []
     for connection in live.registry.connections():
@@ -166,7 +164,8 @@ async def sweep_claims(live: Live) -> None:
             continue
         if ours.pop(did, None) != connection.session.session_id:
             strays.append((did, connection))
-    for did, connection in strays:
+    # At one process it is the registry, not the database, that says whose an agent is.
+    for did, connection in strays if id is not None else ():
         session = connection.session.session_id
         row = await hub.database.read(lambda uow: uow.agents.get(did))  # noqa: B023
         if row is None or row.session != session:
@@ -180,10 +179,24 @@ async def _free(live: Live, ours: dict[str, str]) -> None:
     twice = {did: one for did, one in gone.items() if live.missing.get(did) == one}
     live.missing = gone
     now = clock.now()
+
+    def unit(uow: UnitOfWork, did: str, session: str) -> AgentRecord | None:
+        return uow.agents.get(did) if uow.agents.set_presence(did, False, now, session) else None
+
     for did, session in list(twice.items())[:_SWEEP_AT_ONCE]:
-        await live.hub.database.write(
-            lambda uow: uow.agents.set_presence(did, False, now, session)  # noqa: B023
-        )
+        agent = await live.hub.database.write(lambda uow: unit(uow, did, session))  # noqa: B023
+        if agent is not None:
+            _tell_offline(live.hub, agent)
+
+
+def _tell_offline(hub: Hub, agent: AgentRecord) -> None:
+    """Tell watchers of an agent whose end nobody was there to tell of."""
+    hub.events.emit(
+        "agent.offline",
+        realm=agent.realms[0] if agent.realms else None,
+        data={"agent": agent.did, "name": agent.name},
+        subject=agent.did,
+    )
 
 
 async def wake_due(live: Live) -> None:
@@ -213,9 +226,4 @@ async def free_lost(hub: Hub) -> None:
     if not living:
         return
     for agent in await hub.database.write(unit):
-        hub.events.emit(
-            "agent.offline",
-            realm=agent.realms[0] if agent.realms else None,
-            data={"agent": agent.did, "name": agent.name},
-            subject=agent.did,
-        )
+        _tell_offline(hub, agent)

@@ -385,7 +385,7 @@ async def note_offline(live: Live, connection: Connection) -> None:
         )
     except Error as error:
         log.warning("presence_unwritten", agent=did, code=error.code)
-        return
+        return  # `sweep_claims` makes up for it
     if changed:
         live.hub.events.emit(
             "agent.offline",

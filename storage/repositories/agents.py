@@ -48,11 +48,8 @@ _TOUCH = Prepared(
 _HOLD = Prepared(
     select(agents.c.session).where(agents.c.did == bindparam("key")).with_for_update(read=True)
 )
-_CONNECTIONS = Prepared(
-    select(agents.c.did, agents.c.session).where(
-        agents.c.online, agents.c.hub == bindparam("process")
-    )
-)
+_CONNECTIONS = Prepared(select(agents.c.did, agents.c.session).where(agents.c.online))
+_CONNECTIONS_AT = _CONNECTIONS.also(agents.c.hub == bindparam("process"))
 _COMES = Prepared(
     update(agents)
     .where(agents.c.did == bindparam("key"))
@@ -261,9 +258,12 @@ class Agents(Repository[AgentRecord]):
                 replaced=row is not None and row[0] is not None,
             )
 
-    def connections_of(self, hub: str) -> dict[str, str]:
-        """Return the agents that are online at a process of the hub, with their sessions."""
-        rows = self._tx.rows(_CONNECTIONS, process=hub)
+    def connections_of(self, hub: str | None) -> dict[str, str]:
+        """Return the agents online at a process of the hub (None: the only one), with sessions."""
+        if hub is None:
+            rows = self._tx.rows(_CONNECTIONS)
+        else:
+            rows = self._tx.rows(_CONNECTIONS_AT, process=hub)
         return {str(row[0]): str(row[1]) for row in rows}
 
     def touch(

@@ -68,6 +68,8 @@ async def test_agents_of_dead_processes_go_offline_and_those_of_living_ones_do_n
     assert list(gone) == [theirs.did]
     held = await database.read(lambda uow: uow.agents.connections_of("here"))
     assert held == {ours.did: "s-here"}
+    everywhere = await database.read(lambda uow: uow.agents.connections_of(None))
+    assert everywhere == held
     due = await database.read(
         lambda uow: uow.outbox.agents_due_at("here", now=LATER, resend_before=NOW)
     )

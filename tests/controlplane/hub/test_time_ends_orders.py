@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from controlplane import clock
+from controlplane.hub import sweeps
+from controlplane.hub.claims import sweep_claims
 from controlplane.intents.service import expire_due
 from protocol.messages import IntentProgress
 from protocol.messages.enrolment import MAX_HELD_INTENTS
 from protocol.messages.intents import IntentState
+from storage.errors import UnavailableError
 from storage.records import IntentRecord
-from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, until
+from storage.repositories.agents import Agents
+from tests.controlplane.hub.world import NOTHING, RunningHub, ScriptedAgent, running_hub, until
 
 
 async def ended_at(hub: RunningHub, order: IntentRecord, days: float) -> list[IntentRecord]:
@@ -114,6 +120,34 @@ async def test_orders_of_agents_that_are_there_do_not_hide_those_of_a_lost_one(
     moment = order.expires_at + timedelta(days=8)
     ended = await hub.hub.database.write(lambda uow: expire_due(uow, now=moment, limit=1))
     assert [one.id for one in ended] == [order.id]
+
+
+async def test_an_agent_whose_end_could_not_be_written_is_offline_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeps, "CLAIMS_SECONDS", 3_600.0)  # the test looks itself
+    async with running_hub(tmp_path) as hub:
+        there, gone = await hub.enrolled(), await hub.enrolled()
+        order = await accepted(hub, gone)
+        failed: list[str] = []
+
+        def fail(_agents: Agents, did: str, *_: object, **__: object) -> None:
+            failed.append(did)
+            raise UnavailableError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Agents, "set_presence", fail)
+            await gone.vanish()
+            await until(lambda: failed == [gone.did], "the end that cannot be written")
+        assert await ended_at(hub, order, days=8) == []
+        with hub.hub.events.subscribe(lambda event: event.type == "agent.offline") as news:
+            await sweep_claims(hub.live)
+            assert (await hub.agent(gone.did)).online is True  # one look may come too early
+            await sweep_claims(hub.live)
+            assert (await asyncio.wait_for(news.next(), 8)).subject == gone.did
+        assert (await hub.agent(gone.did)).online is False
+        assert (await hub.agent(there.did)).online is True
+        assert [one.id for one in await ended_at(hub, order, days=8)] == [order.id]
 
 
 async def test_compression_is_never_agreed(hub: RunningHub) -> None:
