@@ -16,7 +16,7 @@ from storage.unit_of_work import UnitOfWork
 async def cancel_intent(hub: Hub, actor: Actor, intent_id: str, reason: str) -> IntentRecord:
     """Return the order, which has ended, or is asked to end by a signed `intent_cancel`.
 
-    Asking twice is asking once.
+    Asking twice is asking once, unless the agent has turned the first `intent_cancel` down.
 
     Raises:
         HiddenError, AccessDeniedError: not this caller's to cancel.
@@ -38,7 +38,7 @@ async def cancel_intent(hub: Hub, actor: Actor, intent_id: str, reason: str) -> 
         assert record is not None
         if is_terminal(record.state):
             raise StateConflictError(f"the order has ended: {record.state.value}")
-        if record.cancel_requested:
+        if record.cancel_requested and not _was_turned_down(uow, record):
             return record, False
         return _ask_agent(uow, hub, actor, record, reason), True
 
@@ -54,6 +54,15 @@ async def cancel_intent(hub: Hub, actor: Actor, intent_id: str, reason: str) -> 
     elif is_terminal(record.state):
         announce(hub, (record,))
     return record
+
+
+def _was_turned_down(uow: UnitOfWork, record: IntentRecord) -> bool:
+    """Whether the agent has answered the cancel by a refusal or an `error`: it is over then."""
+    did, cancel_id = record.agent_did, record.cancel_document_id
+    if cancel_id is None or uow.outbox.holds(did, cancel_id):
+        return False
+    said = uow.documents.acks(did).get(cancel_id)
+    return said is None or said.state != "accepted"
 
 
 def _ask_agent(

@@ -182,7 +182,7 @@ def finish_with_result(
     if finished is None:
         record = _why_not_news(uow, agent_did, verified, digest)
         if is_terminal(record.state):
-            uow.outbox.forget(agent_did, (record.id,))
+            _owe_no_more(uow, record)
             if record.result_document_id != envelope.id:
                 decide_repeated_result(record, summary)
             return Finished(record, envelope.id, again=True)
@@ -200,7 +200,7 @@ def finish_with_result(
         )
         if finished is None:
             raise UnknownIntentError("the order changed under the result")
-    uow.outbox.forget(agent_did, (finished.id,))
+    _owe_no_more(uow, finished)
     uow.documents.put(
         DocumentRecord(
             id=envelope.id,
@@ -401,6 +401,12 @@ def _own(uow: UnitOfWork, agent_did: str, intent_id: str) -> IntentRecord | None
     return record if record is not None and record.agent_did == agent_did else None
 
 
+def _owe_no_more(uow: UnitOfWork, ended: IntentRecord) -> None:
+    """Send neither an order that has ended nor its cancel, which nobody may ever answer."""
+    refs = (ended.id, ended.cancel_document_id)
+    uow.outbox.forget(ended.agent_did, [ref for ref in refs if ref is not None])
+
+
 def _end_without_result(
     uow: UnitOfWork,
     intent_id: str,
@@ -423,7 +429,7 @@ def _end_without_result(
     )
     if ended is None:
         return None
-    uow.outbox.forget(ended.agent_did, (intent_id,))
+    _owe_no_more(uow, ended)
     data: dict[str, Any] = {"intentId": intent_id, "state": state.value}
     if unconfirmed:
         data["unconfirmed"] = True

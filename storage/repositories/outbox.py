@@ -211,6 +211,12 @@ class Outbox:
         rows = self._tx.rows(_OWED, agents=self._list(list(asked)))
         return {str(row[0]) for row in rows} | (asked & self._unsent)
 
+    def holds(self, agent_did: str, ref_id: str) -> bool:
+        """Whether an agent has not acked `ref_id` yet."""
+        self._tx.flush()
+        where = (_T.ref_id == ref_id, _T.agent_did == agent_did)
+        return self._tx.core(select(_T.id).where(*where).limit(1)).first() is not None
+
     def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
         """Say that rows were handed to the agent's connection."""
         if ids:

@@ -75,7 +75,10 @@ async def test_rows_wait_for_their_time_and_come_again_until_acked(database: Dat
     assert await database.write(lambda uow: uow.outbox.reset(A)) == 1
     assert set(await due(NOW)) == {"now"}
     assert await database.write(lambda uow: uow.outbox.delete_refs(B, ["now"])) == 0
+    assert await database.read(lambda uow: uow.outbox.holds(A, "now")) is True
     assert await database.write(lambda uow: uow.outbox.delete_refs(A, ["now", "no"])) == 1
+    assert await database.read(lambda uow: uow.outbox.holds(A, "now")) is False
+    assert await database.read(lambda uow: uow.outbox.holds(B, "later")) is False
     await database.write(lambda uow: uow.outbox.delete([row.id for row in again.values()]))
     assert await database.write(lambda uow: uow.outbox.delete_agent(A)) == 1
     assert await database.read(lambda uow: uow.outbox.count()) == 0

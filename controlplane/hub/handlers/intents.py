@@ -136,7 +136,9 @@ def result(live: Live, connection: Connection, envelope: Envelope) -> None:
     def done(outcome: tuple[service.Finished, bool]) -> None:
         finished, by_peer = outcome
         faults.reach("result_committed")
-        live.dispatcher.acknowledged(connection, (intent_id,))
+        cancel_id = finished.record.cancel_document_id
+        over = (intent_id,) if cancel_id is None else (intent_id, cancel_id)
+        live.dispatcher.acknowledged(connection, over)
         connection.ack_result(intent_id, envelope.id)
         connection.progress.pop(intent_id, None)
         faults.reach("result_acked")
