@@ -288,30 +288,33 @@ def reconcile_holds(
     """Bring the hub's view in line with what a reconnected agent says it holds, in full.
 
     What it holds is accepted. What it does not hold was dispatched and stays, to be sent again, or
-    has expired when its time is up; or it had told of it, and its disk or ours has gone back: that
-    has expired `unconfirmed` and is never sent again, for it may have been done. Returns the
-    records that changed.
+    has expired when its time is up: `unconfirmed` when it was sent more than once. Or it had told
+    of it, and its disk or ours has gone back: that has expired `unconfirmed` and is never sent
+    again, for it may have been done. Returns the records that changed.
     """
     listed = frozenset(held)
     records = uow.intents.open_for_agent(agent_did)
     held_here = [record.id for record in records if record.id in listed]
     changed = mark_accepted(uow, agent_did, held_here, now=now)
-    for record in records:
-        if record.id in listed:
-            continue
-        lost = record.state in TOLD_OF
-        if lost or now >= record.expires_at:
-            ended = _end_without_result(
-                uow,
-                record.id,
-                IntentState.EXPIRED,
-                from_states=(record.state,),
-                now=now,
-                actor="hub",
-                unconfirmed=lost,
-            )
-            if ended is not None:
-                changed.append(ended)
+    over = [
+        record
+        for record in records
+        if record.id not in listed and (record.state in TOLD_OF or now >= record.expires_at)
+    ]
+    perhaps_done = uow.outbox.sent_again(agent_did, [record.id for record in over])
+    perhaps_done |= {record.id for record in over if record.state in TOLD_OF}
+    for record in over:
+        ended = _end_without_result(
+            uow,
+            record.id,
+            IntentState.EXPIRED,
+            from_states=(record.state,),
+            now=now,
+            actor="hub",
+            unconfirmed=record.id in perhaps_done,
+        )
+        if ended is not None:
+            changed.append(ended)
     return changed
 
 

@@ -79,6 +79,11 @@ _AGENTS_DUE_AT = _AGENTS_DUE_ONLINE.also(agents.c.hub == bindparam("hub"))
 _OWED = Prepared(
     select(_T.agent_did).where(InList(_T.agent_did, "agents"), _T.sent_at.is_(None)).distinct()
 )
+_SENT_AGAIN = Prepared(
+    select(_T.ref_id).where(
+        InList(_T.ref_id, "refs"), _T.agent_did == bindparam("agent"), _T.attempts > 1
+    )
+)
 _MARK_SENT = Prepared(
     update(outbox)
     .where(InList(_T.id, "ids"))
@@ -216,6 +221,14 @@ class Outbox:
         self._tx.flush()
         where = (_T.ref_id == ref_id, _T.agent_did == agent_did)
         return self._tx.core(select(_T.id).where(*where).limit(1)).first() is not None
+
+    def sent_again(self, agent_did: str, ref_ids: Sequence[str]) -> set[str]:
+        """Return which of these an agent was sent more than once without an ack."""
+        if not ref_ids:
+            return set()
+        self._tx.flush()
+        rows = self._tx.rows(_SENT_AGAIN, refs=self._list(ref_ids), agent=agent_did)
+        return {str(row[0]) for row in rows}
 
     def mark_sent(self, ids: Sequence[int], at: datetime) -> None:
         """Say that rows were handed to the agent's connection."""

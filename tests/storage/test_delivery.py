@@ -72,6 +72,11 @@ async def test_rows_wait_for_their_time_and_come_again_until_acked(database: Dat
     for back, expected in ((timedelta(minutes=1), set()), (timedelta(minutes=2), {"now"})):
         assert set(await due(NOW - back, NOW - back)) == expected  # the clock has gone back
     assert await database.read(lambda uow: uow.outbox.agents_due(now=NOW)) == []
+    assert await database.read(lambda uow: uow.outbox.sent_again(A, ["now"])) == set()
+    await database.write(lambda uow: uow.outbox.mark_sent([first["now"].id], NOW))
+    found = await database.read(lambda uow: uow.outbox.sent_again(A, ["now", "later"]))
+    assert found == {"now"}
+    assert await database.read(lambda uow: uow.outbox.sent_again(B, ["now"])) == set()
     assert await database.write(lambda uow: uow.outbox.reset(A)) == 1
     assert set(await due(NOW)) == {"now"}
     assert await database.write(lambda uow: uow.outbox.delete_refs(B, ["now"])) == 0

@@ -59,6 +59,22 @@ async def test_a_week_without_the_agent_ends_a_sent_order_unconfirmed(hub: Runni
     assert (ended.id, ended.state, ended.unconfirmed) == (order.id, IntentState.EXPIRED, True)
 
 
+async def test_one_that_was_sent_more_than_once_may_have_been_done(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await hub.enrolled()
+    order = await hub.order(agent.did, expires_in_seconds=60)
+    await agent.document()
+    await agent.vanish()
+    await agent.online(holds=NOTHING)
+    assert (await agent.document()).id == order.id
+    await agent.vanish()
+    true = clock.now
+    monkeypatch.setattr(clock, "now", lambda: true() + timedelta(minutes=2))
+    await agent.online(holds=NOTHING)
+    assert (await hub.intent_reaches(order.id, "expired")).unconfirmed is True
+
+
 async def accepted(hub: RunningHub, agent: ScriptedAgent) -> IntentRecord:
     """An order that the agent has said it has."""
     order = await hub.order(agent.did)
