@@ -17,7 +17,7 @@ from protocol.messages.intents import IntentState
 from storage.database import Database
 from storage.errors import ConflictError
 from storage.records import DocumentAckRecord
-from tests.storage.samples import LATER, NOW, document, intent, new_id
+from tests.storage.samples import LATER, NOW, agent, document, intent, new_id
 
 QUEUED, DISPATCHED, ACCEPTED = IntentState.QUEUED, IntentState.DISPATCHED, IntentState.ACCEPTED
 
@@ -164,6 +164,29 @@ async def test_open_and_due_intents_are_found(database: Database) -> None:
     due_ids = await database.read(lambda uow: [one.id for one in uow.intents.due_expired(NOW)])
     assert due_ids == [late.id, due.id]
     assert await database.read(lambda uow: uow.intents.count_open()) == 4
+
+
+async def test_due_intents_of_agents_that_are_away_are_found_apart(database: Database) -> None:
+    online, seen, away, never = [agent() for _ in range(4)]
+    hour = timedelta(hours=1)
+    orders = {
+        one.did: intent(agent_did=one.did, expires_at=NOW) for one in (online, seen, away, never)
+    }
+    unknown = intent(agent_did="did:unknown", expires_at=NOW)
+
+    def unit(uow):
+        for one in (online, seen, away, never):
+            uow.agents.add(one)
+        for one, at in ((online, NOW - hour), (seen, NOW + hour), (away, NOW)):
+            uow.agents.set_presence(one.did, True, at, "s")
+            if one is not online:
+                uow.agents.set_presence(one.did, False, at, "s")
+        uow.intents.add_many([*orders.values(), unknown])
+
+    await database.write(unit)
+    found = await database.read(lambda uow: uow.intents.due_expired(NOW, agent_away=True))
+    expected = {orders[away.did].id, orders[never.did].id, unknown.id}
+    assert {one.id for one in found} == expected
 
 
 async def test_listings_filter_and_page(database: Database) -> None:
