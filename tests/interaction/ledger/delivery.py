@@ -120,6 +120,16 @@ ROWS: Final = (
         "test_a_week_without_the_agent_ends_a_sent_order_unconfirmed",
     ),
     row(
+        "delivery.lost",
+        "8",
+        "an order that the agent had and lost expires `unconfirmed`, and is never sent again",
+        "controlplane/hub/test_time_ends_orders.py::"
+        "test_an_order_the_agent_had_and_lost_expires_unconfirmed_and_is_not_sent_again",
+        "controlplane/hub/test_time_ends_orders.py::"
+        "test_a_full_list_of_held_orders_says_nothing_of_others",
+        "evil/test_evil_agent.py::test_it_claims_to_hold_anothers_orders_and_hides_its_own",
+    ),
+    row(
         "delivery.cancel-queued",
         "8",
         "a queued order is `cancelled` at once and never done",
