@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select
+from sqlalchemy import BigInteger, ColumnElement, bindparam, func, literal_column, select
 
 from protocol.ids import format_uuid7
 from storage.in_list import InList, list_value
@@ -18,8 +18,8 @@ from storage.tables.permits import approvals
 from storage.transaction import Prepared, Transaction
 
 _FIRST_RANDOM = bytes(10)
-_AFTER_ALL = "g"
-"""Behind every id: they are hexadecimal."""
+_GROUPED_AT_ONCE = 2_000
+_NO_BOUND = 2**62
 
 
 class IntentTally(NamedTuple):
@@ -84,27 +84,31 @@ class Tallies:
         """Return the orders given since a time, by stretches of it and by state, oldest first.
 
         They are found by their ids, which begin with their time: only those orders are read. On
-        SQLite those of one stretch at a time, for it holds what it has to group in memory.
+        SQLite a bounded number at a time, for it holds what it has to group in memory.
         """
         milliseconds = stretch // timedelta(milliseconds=1)
-        statement = _intents_between(milliseconds, in_realms=realms is not None)
-        values: dict[str, Any] = {}
+        statement = _intents_after(milliseconds, in_realms=realms is not None)
+        at_most = _GROUPED_AT_ONCE if self._tx.is_sqlite else _NO_BOUND
+        # Without its last digit an id stands right before itself.
+        values: dict[str, Any] = {
+            "after": format_uuid7(since, _FIRST_RANDOM)[:-1],
+            "at_most": at_most,
+        }
         if realms is not None:
             values["realms"] = list_value(sorted(realms), is_sqlite=self._tx.is_sqlite)
         self._tx.flush()
         sums: dict[tuple[int, str], tuple[int, int, int]] = {}
-        while True:
-            values["begins"], since = format_uuid7(since, _FIRST_RANDOM), since + stretch
-            is_last = not self._tx.is_sqlite or since > self._tx.now
-            values["ends"] = _AFTER_ALL if is_last else format_uuid7(since, _FIRST_RANDOM)
-            for starts_at, state, *counted in self._tx.rows(statement, **values):
+        read = at_most
+        while read == at_most:
+            read = 0
+            for starts_at, state, last, *counted in self._tx.rows(statement, **values):
                 before = sums.get((starts_at, state), (0, 0, 0))
                 orders, tokens, millicents = (
                     was + int(more or 0) for was, more in zip(before, counted, strict=True)
                 )
                 sums[starts_at, state] = orders, tokens, millicents
-            if is_last:
-                break
+                values["after"] = max(values["after"], last)
+                read += counted[0]
         return [
             IntentTally(decode_time(starts_at), state, *counts)
             for (starts_at, state), counts in sorted(sums.items())
@@ -143,20 +147,27 @@ def _in_realms(realms: Collection[str]) -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=16)
-def _intents_between(milliseconds: int, *, in_realms: bool) -> Prepared:
-    """Orders with ids between two, counted and summed by stretch of time and state."""
-    began = intents.c.created_at - intents.c.created_at % literal_column(str(milliseconds))
-    where = [intents.c.id >= bindparam("begins"), intents.c.id < bindparam("ends")]
+def _intents_after(milliseconds: int, *, in_realms: bool) -> Prepared:
+    """The next orders by id, counted and summed by stretch of time and state."""
+    where = [intents.c.id > bindparam("after")]
     if in_realms:
         where.append(InList(intents.c.realm, "realms"))
+    column = intents.c
+    next_ones = (
+        select(column.id, column.state, column.created_at, column.tokens, column.millicents)
+        .where(*where)
+        .order_by(intents.c.id)
+        .limit(bindparam("at_most", type_=BigInteger()))
+        .subquery()
+    )
+    began = next_ones.c.created_at - next_ones.c.created_at % literal_column(str(milliseconds))
     return Prepared(
         select(
             began,
-            intents.c.state,
+            next_ones.c.state,
+            func.max(next_ones.c.id),
             func.count(),
-            func.sum(intents.c.tokens),
-            func.sum(intents.c.millicents),
-        )
-        .where(*where)
-        .group_by(began, intents.c.state)
+            func.sum(next_ones.c.tokens),
+            func.sum(next_ones.c.millicents),
+        ).group_by(began, next_ones.c.state)
     )

@@ -17,6 +17,7 @@ from protocol.messages.intents import IntentState
 from storage.database import Database
 from storage.errors import ConflictError
 from storage.records import DocumentAckRecord
+from storage.repositories import tallies as tallies_module
 from tests.storage.samples import LATER, NOW, agent, document, intent, new_id
 
 QUEUED, DISPATCHED, ACCEPTED = IntentState.QUEUED, IntentState.DISPATCHED, IntentState.ACCEPTED
@@ -286,9 +287,11 @@ async def test_the_newest_ack_of_a_document_counts(database: Database) -> None:
     assert await database.read(lambda uow: uow.documents.acks("did:a")) == {"doc": newer}
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 2_000])
 async def test_orders_are_counted_by_when_they_were_given_and_found_by_their_ids(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(tallies_module, "_GROUPED_AT_ONCE", at_once)
     stretch = timedelta(minutes=30)
     since = datetime.fromtimestamp(time.time() // 1_800 * 1_800, UTC) - 3 * stretch
     moments = [since, since + stretch - timedelta(milliseconds=1), since + 2 * stretch]
