@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """How often the record and the queues are looked at."""
-LEAST_REST_SECONDS: Final = 0.05
-"""However late a look is: one that fails is not tried again and again at once."""
 SWEEP_SECONDS: Final = 60.0
 MAX_IN_A_ROW: Final = 50
 """Deliveries that one slot sends without a look at who else waits."""
@@ -89,12 +87,12 @@ class WebhookWorker:
                     await self._hub.database.write(lambda uow: forget_finished(uow, self._hub))
             except Exception as exc:
                 log.warning("webhooks_postponed", error=type(exc).__name__)
-                more = False
+                more, followed = False, loop.time()
             if not more:
                 # An attempt that ends makes room for the next one at once, and puts no look off.
-                rest = max(LEAST_REST_SECONDS, followed + LOOK_SECONDS - loop.time())
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._finished.wait(), rest)
+                    async with asyncio.timeout_at(followed + LOOK_SECONDS):
+                        await self._finished.wait()
 
     async def stop(self) -> None:
         """End every attempt; what it was for is due again when its lease ends."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +16,9 @@ from controlplane import app
 from controlplane.notifications import following as telling
 from controlplane.notifications.following import tell_people
 from controlplane.webhooks import following as calling
+from controlplane.webhooks import worker
 from controlplane.webhooks.following import follow_record
+from storage.errors import UnavailableError
 from storage.unit_of_work import UnitOfWork
 from tests.controlplane.hubs import ServedHub, serve
 from tests.servers.receiver import receiving
@@ -97,3 +101,23 @@ async def test_who_is_far_behind_catches_up_without_a_pause(
 
     told, called, size = await followed.hub.database.read(places)
     assert (told if follow is tell_people else called) == size
+
+
+async def test_a_look_that_fails_is_not_tried_again_before_the_next_one_is_due(
+    followed: ServedHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def fail(_hub: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        raise UnavailableError("the database is away")
+
+    monkeypatch.setattr(worker, "follow_record", fail)
+    monkeypatch.setattr(worker, "LOOK_SECONDS", 30.0)
+    async with worker.run_webhooks(followed.hub):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                while looks < 2:  # noqa: ASYNC110 - what must not happen tells nobody
+                    await asyncio.sleep(0.01)
+    assert looks == 1
