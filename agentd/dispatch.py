@@ -20,7 +20,7 @@ from agentd.errors import ExecutorError, StateUnavailableError, UploadError
 from agentd.executors.base import Executor, Work, parse_params
 from agentd.faults import fault_point
 from agentd.log import log
-from agentd.orders import MAX_USED, Ending, Order
+from agentd.orders import Ending, Order
 from agentd.outbox import Outbox
 from agentd.outlet import Outlet
 from agentd.peers import Peers
@@ -308,8 +308,8 @@ class Dispatch:
             counts: Any = data if isinstance(data, dict) else {}
             self._ledger.spend(
                 order.id,
-                tokens=int(min(max(0.0, float(counts.get("tokens", 0))), MAX_USED)),
-                cents=min(max(0.0, float(counts.get("cents", 0))), MAX_USED),
+                tokens=int(min(max(0.0, float(counts.get("tokens", 0))), limits.MAX_USED)),
+                cents=min(max(0.0, float(counts.get("cents", 0))), limits.MAX_USED),
             )
             return
         if order.ending or (was_sealed(order.intent) and kind != "status"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from protocol.authority import Grant
 from protocol.errors import Error, PolicyDeniedError
@@ -16,9 +15,6 @@ from protocol.messages import Intent, OutputFile, ResultError, ResultStatus
 from protocol.verification import Verified
 
 MAX_ERROR_CHARS = 1_000
-MAX_USED = 10**12
-"""The most tokens or cents that a result says: more is a plug-in's error, and no number of JSON."""
-_CODE = re.compile("[a-z][a-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +40,11 @@ class Ending:
         """The result's `error`; a plug-in's code that is none on the wire is `executor_failed`."""
         if self.code is None:
             return None
-        code = self.code if _CODE.fullmatch(self.code) else "executor_failed"
-        return ResultError(code=code, message=self.message[:MAX_ERROR_CHARS])
+        message = self.message[:MAX_ERROR_CHARS]
+        try:
+            return ResultError(code=self.code, message=message)
+        except ValidationError:
+            return ResultError(code="executor_failed", message=message)
 
 
 @dataclass(slots=True)

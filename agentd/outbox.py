@@ -16,7 +16,7 @@ from agentd.clock import Clock, from_ms, new_id
 from agentd.errors import StateUnavailableError
 from agentd.faults import fault_point
 from agentd.log import log
-from agentd.orders import MAX_USED, Ending, Order
+from agentd.orders import Ending, Order
 from agentd.outlet import MAY_PASS, Outlet
 from agentd.sealed import cover_ending
 from agentd.standing import Standing
@@ -87,7 +87,7 @@ class Outbox:
             started_at=order.started_at,
             finished_at=self._clock.now(),
             usage={
-                name: min(value, MAX_USED)
+                name: min(value, limits.MAX_USED)
                 for name, value in (
                     ("tokens", spent.tokens if spent else 0),
                     ("cents", spent.cents if spent else 0),
@@ -120,8 +120,8 @@ class Outbox:
             result = self.seal(order, ending)
         except (Error, ValidationError) as exc:
             # Whatever an executor returned, its order ends: by a result that can be signed.
-            code, why = (exc.code, exc.message) if isinstance(exc, Error) else ("form", "its form")
-            log("error", "result_not_sealed", intent=order.id, code=code)
+            why = exc.message if isinstance(exc, Error) else "no result can carry it"
+            log("error", "result_not_sealed", intent=order.id, why=why)
             ending = Ending(ResultStatus.FAILED, code="bad_output", message=why)
             result = self.seal(order, ending)
 

@@ -54,7 +54,8 @@ class Tokens:
         self._waiting.append(wish)
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
-                while (token := await self._ask(wish)) is None:  # noqa: ASYNC110 - bounded
+                while (token := await self._ask(wish)) is None:
+                    wish.answer = asyncio.get_running_loop().create_future()
                     await asyncio.sleep(_AGAIN_SECONDS)
                 return token
         except TimeoutError:
@@ -64,7 +65,6 @@ class Tokens:
 
     async def _ask(self, wish: _Wish) -> str | None:
         """Return the token, or None when the hub could not answer just then."""
-        wish.answer = asyncio.get_running_loop().create_future()
         while (frame := self._outlet.send(wish.request)) is None:  # noqa: ASYNC110 - bounded
             await asyncio.sleep(_ONLINE_POLL_SECONDS)
         wish.frame = frame

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from protocol import limits
 from protocol.limits_window import RATES_AND_BUDGETS, LimitUse
 from storage.repositories.intents import Spent
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 NEAR_PERMILLE: Final = 800
 """From this part of a limit on, people are shown it."""
 _MOST_PERMILLE: Final = 1_000_000
-_MOST_USED: Final = 10**12
 
 
 def spent_by(result: Result) -> Spent:
@@ -51,4 +51,4 @@ def permille_of(nearest: LimitUse) -> int:
 def _figure(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if 0 <= value <= _MOST_USED else None
+    return value if 0 <= value <= limits.MAX_USED else None

@@ -149,7 +149,7 @@ MEANING = {
     "rejected_retry_seconds": "when a rejected agent asks again",
     "require_operator_signature": "obey only chains that do not pass through the hub's key",
     "result_ack_gather_seconds": "how long acknowledgements of results are gathered",
-    "result_resend_seconds": "when a result is sent again that was not acknowledged",
+    "result_resend_seconds": "when a result is sent again that was not acknowledged, and a question nobody has answered",
     "root": "DID of the root to believe",
     "root_key_file": "a root key kept elsewhere, for `hub init`",
     "session_idle_seconds": "and how long it lasts unused",

@@ -54,6 +54,8 @@ JOIN_SECRET_BYTES: Final = 32
 MAX_OUTPUT_BYTES: Final = 256 * 1024
 """JCS bytes of a result's `output`; more goes by upload."""
 RESULT_LIFETIME: Final = timedelta(days=90)
+MAX_USED: Final = 10**12
+"""The most tokens or cents that a result says of its order: more is an error of who counted."""
 
 # --- section 7: authority ---
 MAX_CHAIN_LINKS: Final = 5

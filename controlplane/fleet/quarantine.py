@@ -29,9 +29,9 @@ from storage.records import AgentRecord
 from storage.unit_of_work import UnitOfWork
 
 QUARANTINE_ACTION: Final = "writ.quarantine"
-FORK_REASON: Final = "it has seen two versions of this hub's record"
+_FORK_REASON: Final = "it has seen two versions of this hub's record"
 """How the reason of an agent that stopped itself begins; its own words follow."""
-MAX_REASON_CHARS: Final = 1_000
+_MAX_REASON_CHARS: Final = 1_000
 _AT_ONCE: Final = 200
 """Agents stopped in one transaction; the first of many stop before the last are signed."""
 
@@ -200,7 +200,7 @@ def stop_forked(uow: UnitOfWork, hub: Hub, did: str, why: str, now: datetime) ->
     told = agent.quarantine
     if told is not None and told.get("answer") is None:
         return None
-    return _stop(uow, hub, did, agent, f"{FORK_REASON}: {why}"[:MAX_REASON_CHARS], now)
+    return _stop(uow, hub, did, agent, f"{_FORK_REASON}: {why}"[:_MAX_REASON_CHARS], now)
 
 
 def stop_again(uow: UnitOfWork, hub: Hub, agent: AgentRecord, now: datetime) -> None:

@@ -162,10 +162,10 @@ async def sweep_claims(live: Live) -> None:
         did = connection.did
         if did is None or not connection.is_online or not connection.was_online:
             continue
-        if ours.pop(did, None) != connection.session.session_id:
+        # At one process it is the registry, not the database, that says whose an agent is.
+        if ours.pop(did, None) != connection.session.session_id and id is not None:
             strays.append((did, connection))
-    # At one process it is the registry, not the database, that says whose an agent is.
-    for did, connection in strays if id is not None else ():
+    for did, connection in strays:
         session = connection.session.session_id
         row = await hub.database.read(lambda uow: uow.agents.get(did))  # noqa: B023
         if row is None or row.session != session:

@@ -304,15 +304,7 @@ def reconcile_holds(
     perhaps_done = uow.outbox.sent_again(agent_did, [record.id for record in over])
     perhaps_done |= {record.id for record in over if record.state in TOLD_OF}
     for record in over:
-        ended = _end_without_result(
-            uow,
-            record.id,
-            IntentState.EXPIRED,
-            from_states=(record.state,),
-            now=now,
-            actor="hub",
-            unconfirmed=record.id in perhaps_done,
-        )
+        ended = _expire(uow, record, now=now, unconfirmed=record.id in perhaps_done)
         if ended is not None:
             changed.append(ended)
     return changed
@@ -333,15 +325,7 @@ def expire_due(uow: UnitOfWork, *, now: datetime, limit: int = 500) -> list[Inte
         changes = decide_expiry(record, agent, now)
         if changes is None:
             continue
-        done = _end_without_result(
-            uow,
-            record.id,
-            IntentState.EXPIRED,
-            from_states=(record.state,),
-            now=now,
-            actor="hub",
-            unconfirmed=bool(changes.get("unconfirmed")),
-        )
+        done = _expire(uow, record, now=now, unconfirmed=bool(changes.get("unconfirmed")))
         if done is not None:
             ended.append(done)
     return ended
@@ -408,6 +392,21 @@ def _owe_no_more(uow: UnitOfWork, ended: IntentRecord) -> None:
     """Send neither an order that has ended nor its cancel, which nobody may ever answer."""
     refs = (ended.id, ended.cancel_document_id)
     uow.outbox.forget(ended.agent_did, [ref for ref in refs if ref is not None])
+
+
+def _expire(
+    uow: UnitOfWork, record: IntentRecord, *, now: datetime, unconfirmed: bool
+) -> IntentRecord | None:
+    """Return the order as it has expired; None when it is not any more as it was read."""
+    return _end_without_result(
+        uow,
+        record.id,
+        IntentState.EXPIRED,
+        from_states=(record.state,),
+        now=now,
+        actor="hub",
+        unconfirmed=unconfirmed,
+    )
 
 
 def _end_without_result(

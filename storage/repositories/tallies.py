@@ -149,14 +149,14 @@ def _in_realms(realms: Collection[str]) -> ColumnElement[bool]:
 @lru_cache(maxsize=16)
 def _intents_after(milliseconds: int, *, in_realms: bool) -> Prepared:
     """The next orders by id, counted and summed by stretch of time and state."""
-    where = [intents.c.id > bindparam("after")]
-    if in_realms:
-        where.append(InList(intents.c.realm, "realms"))
     column = intents.c
+    where = [column.id > bindparam("after")]
+    if in_realms:
+        where.append(InList(column.realm, "realms"))
     next_ones = (
         select(column.id, column.state, column.created_at, column.tokens, column.millicents)
         .where(*where)
-        .order_by(intents.c.id)
+        .order_by(column.id)
         .limit(bindparam("at_most", type_=BigInteger()))
         .subquery()
     )

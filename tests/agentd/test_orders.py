@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from agentd import agent as agent_module
 from agentd.errors import ExecutorError
 from agentd.executors.base import Params, Work
 from protocol.envelope import Envelope
+from protocol.keys import SigningKey
 from protocol.messages import (
     DelegationUpdate,
     DocumentAck,
@@ -269,6 +271,18 @@ def approval_rules(**more: object) -> list[dict[str, object]]:
     return [{"id": "ask", "effect": "allow", "actions": ["*"], "approval": approval}]
 
 
+def answer_to(
+    asked: ToolApprovalRequest, person: SigningKey, delegation: Envelope, *, approved: bool
+) -> dict[str, Any]:
+    return {
+        "requestId": asked.request_id,
+        "callDigest": asked.call_digest,
+        "approved": approved,
+        "approver": person.public_key.did,
+        "proof": [delegation.id],
+    }
+
+
 async def test_an_order_waits_for_a_person_across_a_restart(
     hub: HubDouble, agent_here: MakeAgent
 ) -> None:
@@ -286,13 +300,7 @@ async def test_an_order_waits_for_a_person_across_a_restart(
             lambda: len(found := hub.received.of(ToolApprovalRequest)) == 2 and found
         )
         assert again == asked
-        payload = {
-            "requestId": asked.request_id,
-            "callDigest": asked.call_digest,
-            "approved": True,
-            "approver": person.public_key.did,
-            "proof": [delegation.id],
-        }
+        payload = answer_to(asked, person, delegation, approved=True)
         by_the_hub = payload | {"approver": hub.key.public_key.did}
         del by_the_hub["proof"]
         void = seal("tool_approval_response", hub.key, hub.agent_did or "", by_the_hub)
@@ -321,13 +329,7 @@ async def test_a_denial_is_final_and_silence_expires(hub: HubDouble, agent_here:
                 (f for f in hub.received.of(ToolApprovalRequest) if f.intent_id == denied.id), None
             )
         )
-        payload = {
-            "requestId": asked.request_id,
-            "callDigest": asked.call_digest,
-            "approved": False,
-            "approver": person.public_key.did,
-            "proof": [delegation.id],
-        }
+        payload = answer_to(asked, person, delegation, approved=False)
         await hub.send_document(
             seal("tool_approval_response", person, hub.agent_did or "", payload)
         )
@@ -412,13 +414,7 @@ async def test_a_policy_that_comes_back_asks_anew_what_another_one_made_void(
     async with agent_here() as agent:
         await agent.state("online")
         question = await next_question()
-        payload = {
-            "requestId": question.request_id,
-            "callDigest": question.call_digest,
-            "approved": True,
-            "approver": person.public_key.did,
-            "proof": [delegation.id],
-        }
+        payload = answer_to(question, person, delegation, approved=True)
         decision = seal("tool_approval_response", person, hub.agent_did or "", payload)
         await hub.send_document(decision)
         assert (await hub.result(intent))["status"] == "succeeded"

@@ -251,6 +251,25 @@ async def test_an_agent_counts_as_stopped_until_it_takes_its_release(served: Ser
         assert (told["answer"], told["code"]) == (answer["state"], answer.get("code"))
 
 
+async def test_what_an_agent_says_of_a_fork_is_cut_and_of_one_that_waits_nothing_is_believed(
+    served: ServedHub,
+) -> None:
+    hostile = ("\x1b[2J<img src=x onerror=alert(1)>\u202e" * 40)[:1_000]
+    stranger, registration = await waiting_agent(served, "stranger")
+    await stranger.say(ErrorMessage(code="log_fork", message=hostile))
+    shown = await served.client.get(f"/api/v1/registrations/{registration}")
+    assert (shown.status, shown.json["state"]) == (200, "pending")
+    agent = await served.enrol()
+    await agent.say(ErrorMessage(code="log_fork", message=hostile))
+    document = await agent.document("quarantine")
+    told = (await served.client.get(f"/api/v1/agents/{agent.did}")).json["quarantine"]
+    assert told["reason"] == document.payload["reason"]
+    assert len(told["reason"]) == 1_000
+    assert told["reason"].endswith(hostile[: 1_000 - told["reason"].index(hostile[:20])])
+    held = (await served.client.get("/api/v1/agents?status=quarantined")).json["items"]
+    assert [one["did"] for one in held] == [agent.did]
+
+
 async def test_an_agent_that_says_its_record_forked_is_stopped_once_and_not_while_it_is_let_go(
     served: ServedHub,
 ) -> None:

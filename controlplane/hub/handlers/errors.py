@@ -45,12 +45,11 @@ def error(live: Live, connection: Connection, _envelope: Envelope, payload: Erro
         code=payload.code,
         in_reply_to=payload.in_reply_to,
     )
-    if payload.code == LogForkError.code and connection.is_online:
+    if not connection.is_online:
+        return
+    if payload.code == LogForkError.code:
         _stop(live, connection, payload.message)
-        return
-    if payload.in_reply_to is None or payload.code not in DOCUMENT_CODES:
-        return
-    if connection.is_online:
+    elif payload.in_reply_to is not None and payload.code in DOCUMENT_CODES:
         intents.refused_document(
             live, connection, payload.in_reply_to, payload.code, payload.message
         )
